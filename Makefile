@@ -1,0 +1,111 @@
+# Every target makes the environment that it needs, once: `make demo` and `make test` work on a fresh clone.
+# Another Python: make test PYTHON=python3.13 VENV=.venv-3.13
+
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST_ARGS ?= -m "not e2e"
+
+VERSIONS := 3.10 3.11 3.12 3.13
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install --quiet
+# On the PATH, because --verifytypes does not heed --pythonpath.
+PYRIGHT := PATH="$(abspath $(BIN)):$$PATH" pyright
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-all test-wheel check format docs build clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: $(VENV)/.demo ## Run the quickstart's handler against a local stand-in for the extension
+	$(BIN)/lambdasecrets invoke examples/quickstart/app.py:handler \
+		--secrets examples/quickstart/secrets.toml --event '{"order_id": 7}'
+
+test: $(VENV)/.test ## Run the tests and require full coverage
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
+
+test-all: ## Run the tests on every supported Python of this machine (PATH and pyenv)
+	@found=; failed=; \
+	for version in $(VERSIONS); do \
+		python=; \
+		for candidate in "python$$version" "$$HOME/.pyenv/versions/$$version".*/bin/python; do \
+			if "$$candidate" -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$$version')" 2>/dev/null; \
+			then python=$$candidate; break; fi; \
+		done; \
+		if [ -z "$$python" ]; then echo "== Python $$version: not found"; continue; fi; \
+		echo "== Python $$version: $$python"; \
+		found="$$found $$version"; \
+		$(MAKE) --no-print-directory test PYTHON="$$python" VENV=".venv-$$version" || failed="$$failed $$version"; \
+	done; \
+	echo "== Tested on:$${found:- nothing}. Failed on:$${failed:- none}."; \
+	[ -n "$$found" ] && [ -z "$$failed" ]
+
+test-wheel: build ## Run the tests of the sdist against the built wheel
+	rm -rf build/wheel
+	mkdir -p build/wheel
+	tar -xzf dist/*.tar.gz -C build/wheel --strip-components 1
+	rm -rf build/wheel/lambdasecrets
+	$(PYTHON) -m venv --clear build/wheel/.venv
+	build/wheel/.venv/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	build/wheel/.venv/bin/python -m pip install --quiet "$$(echo dist/*.whl)[aws,cli]" --group test
+	cd build/wheel && .venv/bin/python -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/.check ## Check format, lint, types, the public types' completeness and the import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(PYRIGHT)
+	$(PYRIGHT) --verifytypes lambdasecrets --ignoreexternal
+	$(BIN)/lint-imports
+
+format: $(VENV)/.check ## Format the code and apply the safe fixes
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.docs ## Build the documentation into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+build: $(VENV)/.build ## Build the sdist and the wheel into dist/
+	rm -rf dist
+	$(BIN)/python -m build
+
+clean: ## Remove what was built and cached (environments stay)
+	rm -rf build dist site htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
+
+# --- Environments: a stamp says which group is installed, and goes stale with pyproject.toml -----------------------
+
+# pip learnt `--group` in 25.1.
+$(VENV)/.pip:
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10))" || { \
+		echo "lambdasecrets needs Python 3.10 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)."; \
+		echo "Name another one: make $(or $(MAKECMDGOALS),test) PYTHON=python3.12"; \
+		exit 1; } >&2
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) --upgrade "pip>=25.1"
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.pip pyproject.toml
+	$(INSTALL) --editable ".[cli]"
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.pip pyproject.toml
+	$(INSTALL) --editable ".[aws,cli]" --group test
+	@touch $@
+
+$(VENV)/.check: $(VENV)/.pip pyproject.toml
+	$(INSTALL) --editable ".[aws,cli]" --group test --group check
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.pip pyproject.toml
+	$(INSTALL) --editable ".[cli]" --group docs
+	@touch $@
+
+$(VENV)/.build: $(VENV)/.pip pyproject.toml
+	$(INSTALL) --group build
+	@touch $@
