@@ -1,0 +1,80 @@
+"""Where the session token comes from. It is read for every request and kept nowhere."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
+
+from lambdasecrets import _settings, _wire
+from lambdasecrets._parsing import parsed_object
+from lambdasecrets._transport import Address, Answer
+from lambdasecrets.errors import SettingError
+
+if TYPE_CHECKING:
+    from lambdasecrets._settings import CredentialsEndpoint
+    from lambdasecrets._transport import Transport
+
+_LONGEST_WAIT_SECONDS = 1.0
+_OK = 200
+_HTTP_PORT = 80
+
+
+def session_token(transport: Transport, seconds: float) -> str | None:
+    """Find the session token of the function's credentials.
+
+    Under SnapStart the environment has none: it is asked of the credentials endpoint that Lambda provides.
+
+    Args:
+        transport: how to reach the endpoint.
+        seconds: how long that may take.
+
+    Raises:
+        SettingError: the endpoint's URI leads to another machine, or a `file://` cannot be read.
+    """
+    token = _settings.token()
+    if token is not None:
+        return token
+    endpoint = _settings.credentials_endpoint()
+    return None if endpoint is None else _from_endpoint(transport, endpoint, min(seconds, _LONGEST_WAIT_SECONDS))
+
+
+def _from_endpoint(transport: Transport, endpoint: CredentialsEndpoint, seconds: float) -> str | None:
+    address, path = _located(endpoint.uri)
+    headers = {"Authorization": endpoint.authorization} if endpoint.authorization else {}
+    answer = transport.exchange(address, [[path]], headers, seconds)[path]
+    if not isinstance(answer, Answer) or answer.status != _OK:
+        return None
+    token = parsed_object(answer.body).get("Token")
+    return token if isinstance(token, str) and _wire.is_header_value(token) else None
+
+
+def _located(uri: str) -> tuple[Address, str]:
+    parts = _split(uri)
+    if parts is None or parts.scheme != "http" or not _is_near(parts.hostname or ""):
+        raise SettingError(_settings.ENDPOINT, "an http:// URL of a loopback or link-local address")
+    host = "127.0.0.1" if parts.hostname == "localhost" else str(parts.hostname)
+    query = f"?{parts.query}" if parts.query else ""
+    return Address(host, parts.port or _HTTP_PORT), f"{parts.path or '/'}{query}"
+
+
+def _split(uri: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(uri)
+        parts.port  # noqa: B018 - a bad port raises when it is looked at
+    except ValueError:
+        return None
+    return parts
+
+
+def _is_near(host: str) -> bool:
+    """Tell whether a host cannot be another machine's: the names of others are not even looked up."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return address.is_loopback or address.is_link_local or host == _EKS_ENDPOINT
+
+
+_EKS_ENDPOINT = "fd00:ec2::23"
+"""Where EKS Pod Identity serves credentials over IPv6: link-local by its use, not by its prefix."""

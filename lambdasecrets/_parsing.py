@@ -1,0 +1,340 @@
+"""From raw text to a typed value. pydantic enters here, and no part of a value leaves but in the value itself.
+
+An error is returned here, never raised: the frames of this file hold values in their locals, and a traceback holds
+frames. For the same reason pydantic's errors, which quote their input, end here: only `loc` and `type` survive.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args, get_origin
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import core_schema, from_json, to_json
+
+from lambdasecrets import _wire
+from lambdasecrets._declarations import written
+from lambdasecrets.errors import DeclarationError, InvalidValueError, Problem, Subject
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A value as AWS holds it. Kept between invocations in the place of a parsed object that a handler could change.
+
+    Attributes:
+        text: the text; None where it is binary, or has no value.
+        binary: the bytes of a SecretBinary.
+        version: the secret's VersionId, or the parameter's Version.
+        is_list: whether it is a StringList.
+        from_agent: whether the Secrets Manager Agent gave it.
+    """
+
+    text: str | None = field(repr=False)
+    binary: bytes | None = field(repr=False)
+    version: str
+    is_list: bool = False
+    from_agent: bool = False
+
+
+class Kind(enum.Enum):
+    """How the text of a value is to be read."""
+
+    TEXT = "text"
+    JSON = "JSON"
+    BYTES = "bytes"
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads raw values as one declared type. Made once, at import.
+
+    Attributes:
+        checker: validates.
+        kind: how the text is read.
+    """
+
+    checker: _Checker
+    kind: Kind
+
+    def read(self, raw: Raw, key: str | None, subject: Subject) -> Any:
+        """Read a value.
+
+        Returns:
+            A fresh object of the declared type, or an InvalidValueError that holds no part of the value.
+        """
+        return self.checker.value_or_error(self._value(raw, key), subject)
+
+    def _value(self, raw: Raw, key: str | None) -> Any:
+        if raw.binary is not None:
+            return self._from_bytes(raw.binary, key)
+        if raw.text is None:
+            return _misfit("no_text_value")
+        if key is not None:
+            return self._from_member(raw.text, key)
+        if raw.is_list and self.kind is Kind.JSON:
+            # As a JSON array of texts: pydantic's strings mode knows no lists.
+            return self._from_text(to_json(raw.text.split(",")).decode())
+        return self._from_text(raw.text)
+
+    def _from_text(self, text: str) -> Any:
+        if self.kind is Kind.JSON:
+            return self.checker.checked(self.checker.adapter.validate_json, text)
+        if self.kind is Kind.BYTES:
+            return self.checker.checked(self.checker.adapter.validate_python, text.encode())
+        return self.checker.checked(self.checker.adapter.validate_strings, text)
+
+    def _from_bytes(self, binary: bytes, key: str | None) -> Any:
+        if self.kind is not Kind.BYTES or key is not None:
+            return _misfit("secret_is_binary")
+        return self.checker.checked(self.checker.adapter.validate_python, binary)
+
+    def _from_member(self, text: str, key: str) -> Any:
+        members = parsed_json(text)
+        if not isinstance(members, dict):
+            return _misfit("no_json_object")
+        if key not in members:
+            return _misfit("missing", key)
+        member = cast("dict[str, Any]", members)[key]
+        if member is None:
+            return self.checker.checked(self.checker.adapter.validate_python, None)
+        # A member that is a text is read like a whole text. Any other is read by its JSON.
+        return self._from_text(member if isinstance(member, str) else to_json(member).decode())
+
+
+@dataclass(frozen=True, slots=True)
+class Assembler:
+    """Puts a config model together from its fields' values. Made once, at import.
+
+    Attributes:
+        checker: validates.
+    """
+
+    checker: _Checker
+
+    def assemble(self, fields: dict[str, Any], subject: Subject) -> Any:
+        """Make the model by its own validators.
+
+        Args:
+            fields: what was read for its fields, by the fields' names, whatever their aliases.
+            subject: what an error is about.
+
+        Returns:
+            The model, or an InvalidValueError that holds no part of a value.
+        """
+        # Not strict: what `field_reader` leaves as text may have to become a number yet.
+        validate = partial(self.checker.adapter.validate_python, by_name=True, strict=False)
+        return self.checker.value_or_error(self.checker.checked(validate, fields), subject)
+
+
+@dataclass(frozen=True, slots=True)
+class _Checker:
+    """Validates, and keeps to itself what it saw.
+
+    Attributes:
+        expected: the declared type, as written.
+        adapter: pydantic's, for the declared type.
+        names: what the declared type may show of a location: the names that it brings itself.
+    """
+
+    expected: str
+    adapter: TypeAdapter[Any]
+    names: frozenset[str]
+
+    def checked(self, validate: Callable[[Any], Any], data: Any) -> Any:
+        try:
+            return validate(data)
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_context=False, include_input=False)
+            problems = [Problem(self._location(item["loc"]), _known_type(item["type"])) for item in found]
+        except Exception as error:  # noqa: BLE001 - a validator of the user's may raise anything, and quote its input
+            problems = [Problem((), type(error).__name__)]
+        return _Misfit(tuple(problems))
+
+    def value_or_error(self, result: Any, subject: Subject) -> Any:
+        return InvalidValueError(subject, self.expected, result.problems) if isinstance(result, _Misfit) else result
+
+    def _location(self, location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+        # The key of a dict and the name of an extra field come from the value.
+        return tuple(part if part in self.names or _is_index(part) else "*" for part in location)
+
+
+@dataclass(frozen=True, slots=True)
+class _Misfit:
+    problems: tuple[Problem, ...]
+
+
+def _misfit(kind: str, *location: str) -> _Misfit:
+    return _Misfit((Problem(location, kind),))
+
+
+def parsed_json(text: str | bytes) -> Any:
+    """Parse JSON. A document that is none reads as None, as `null` does: no caller has a use for either."""
+    try:
+        return from_json(text)
+    except ValueError:
+        return None
+
+
+def parsed_object(text: str | bytes) -> dict[str, Any]:
+    """Parse a JSON object. What is none reads as an object without members."""
+    content = parsed_json(text)
+    return cast("dict[str, Any]", content) if isinstance(content, dict) else {}
+
+
+def reader(where: str, declared: Any) -> Reader:
+    """Make the reader of a declared type.
+
+    Args:
+        where: the parameter and its handler, for the error.
+        declared: the type, the declaration taken out of its metadata.
+
+    Raises:
+        DeclarationError: a type that pydantic cannot read, or that does not decide how a value is read.
+    """
+    checker = _checker(where, declared)
+    found = set(_kinds(_schema(checker), {}))
+    kinds = [kind for kind in Kind if kind in found]
+    if not kinds or None in found:
+        why = f"{written(declared)} does not decide how the value is read"
+        raise DeclarationError(where, why, "Declare a definite type, such as str, int, dict[str, str] or a model.")
+    if len(kinds) > 1:
+        mixed = " with ".join(f"what is read as {kind.value}" for kind in kinds)
+        why = f"{written(declared)} mixes {mixed}"
+        raise DeclarationError(where, why, "Declare one of them, or a union of models.")
+    return Reader(checker, kinds[0])
+
+
+def field_reader(where: str, declared: Any) -> Reader:
+    """Make the reader of a config model's field. See `reader`.
+
+    The model validates what was read by the field's type once more. An object that was made before passes; but a
+    function, such as a validator, would run twice. Then the text, or the parsed JSON, is left for the model to read.
+    """
+    whole = reader(where, declared)
+    if not _runs_functions(_schema(whole.checker)):
+        return whole
+    return replace(whole, checker=replace(whole.checker, adapter=TypeAdapter(_UNREAD[whole.kind])))
+
+
+def assembler(where: str, model: Any) -> Assembler:
+    """Make what puts a config model together.
+
+    Args:
+        where: the parameter and its handler, for the error.
+        model: the class.
+
+    Raises:
+        DeclarationError: a model that pydantic cannot read.
+    """
+    return Assembler(_checker(where, model))
+
+
+def _checker(where: str, declared: Any) -> _Checker:
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(declared)
+        adapter.rebuild()  # where pydantic waits for names that are yet to be defined: they must be there now
+        expected = written(get_args(declared)[0] if get_origin(declared) is Annotated else declared)
+        return _Checker(expected, adapter, frozenset(_names(adapter.core_schema)))
+    except Exception as error:  # noqa: BLE001 - making a schema runs what the type brings with it
+        problem = error
+    why = f"pydantic cannot read {written(declared)} ({type(problem).__name__})"
+    raise DeclarationError(where, why, "Declare a type that pydantic knows, or teach it yours.") from problem
+
+
+def _schema(checker: _Checker) -> Mapping[str, Any]:
+    schema: Mapping[str, Any] = checker.adapter.core_schema
+    return schema
+
+
+_TEXT_SCHEMAS = """
+    str int float bool decimal complex fraction enum literal date time datetime timedelta uuid url multi-host-url
+    function-plain
+"""
+_JSON_SCHEMAS = """
+    model model-fields dataclass dataclass-args typed-dict named-tuple call arguments
+    dict frozendict ordered-dict counter list deque tuple set frozenset
+"""
+_KIND_OF_SCHEMA = {
+    # A function-plain makes of the text what it likes.
+    **dict.fromkeys(_TEXT_SCHEMAS.split(), Kind.TEXT),
+    **dict.fromkeys(_JSON_SCHEMAS.split(), Kind.JSON),
+    "bytes": Kind.BYTES,
+}
+_INNER = ("schema", "json_schema", "lax_schema")
+_INSTANCES = ("model", "dataclass")
+_UNREAD: dict[Kind, Any] = {Kind.TEXT: str | None, Kind.JSON: Any, Kind.BYTES: bytes | None}
+"""What a value is before it is read."""
+
+
+def _kinds(schema: Mapping[str, Any], definitions: dict[str, Any]) -> Iterator[Kind | None]:
+    """List how the parts of a schema are read. None: one does not decide it."""
+    kind = schema["type"]
+    if kind == "none":
+        return
+    if kind == "definitions":
+        definitions.update({item["ref"]: item for item in schema["definitions"]})
+        yield from _kinds(schema["schema"], definitions)
+    elif kind == "definition-ref":
+        # Taken out while it is followed: a type that refers to itself, such as JsonValue, comes here again.
+        target = definitions.pop(schema["schema_ref"], None)
+        yield from _kinds(target, definitions) if target else ()
+    elif kind == "model" and schema.get("root_model"):
+        yield from _kinds(schema["schema"], definitions)
+    elif kind in _KIND_OF_SCHEMA:
+        yield _KIND_OF_SCHEMA[kind]
+    elif kind in {"union", "tagged-union"}:
+        for choice in _choices(schema):
+            yield from _kinds(choice, definitions)
+    elif kind == "chain":
+        yield from _kinds(schema["steps"][0], definitions)
+    elif kind != "json" and (inner := next((schema[name] for name in _INNER if name in schema), None)):
+        yield from _kinds(inner, definitions)
+    else:
+        yield None
+
+
+def _choices(schema: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    # A union has schemas, or pairs of a schema and its label; a tagged union has them by their tags.
+    choices: dict[Any, Any] | list[Any] = schema["choices"]
+    listed = choices.values() if isinstance(choices, dict) else choices
+    return (cast("tuple[Any, str]", choice)[0] if isinstance(choice, tuple) else choice for choice in listed)
+
+
+def _runs_functions(schema: object) -> bool:
+    """Tell whether reading an object that was read before runs a function."""
+    if isinstance(schema, dict):
+        parts = cast("dict[str, object]", schema)
+        kind = str(parts.get("type"))
+        # An instance of a model is taken as it is: what its fields run is over.
+        return kind.startswith("function-") or (kind not in _INSTANCES and any(map(_runs_functions, parts.values())))
+    return isinstance(schema, (list, tuple)) and any(map(_runs_functions, cast("Iterable[object]", schema)))
+
+
+def _names(schema: object) -> Iterator[str]:
+    """List every name that a schema brings: fields, aliases, tags, classes. None of them comes from a value."""
+    if isinstance(schema, str):
+        yield schema
+    elif isinstance(schema, type):
+        yield schema.__name__
+    elif isinstance(schema, dict):
+        for name, item in cast("dict[object, object]", schema).items():
+            yield from _names(name)
+            yield from _names(item)
+    elif isinstance(schema, (list, tuple)):
+        for item in cast("Iterable[object]", schema):
+            yield from _names(item)
+
+
+def _is_index(part: int | str) -> bool:
+    # The number of digits tells: no answer is long enough for a longer index, so it would be a key, from the value.
+    return isinstance(part, int) and 0 <= part < _wire.MAX_BODY_BYTES
+
+
+def _known_type(kind: str) -> str:
+    # A validator can raise PydanticCustomError with any text as its type, its input included.
+    return kind if kind in get_args(core_schema.ErrorType) else "custom_error"

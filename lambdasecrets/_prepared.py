@@ -1,0 +1,164 @@
+"""A plan made ready: readers at import, request lines as soon as the names are known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from lambdasecrets import _settings, _wire
+from lambdasecrets._client import Request
+from lambdasecrets._declarations import Declaration, Parameter, Secret, bound
+from lambdasecrets._parsing import Assembler, Raw, Reader, assembler, field_reader, reader
+from lambdasecrets._signature import Config, Node, Plan, Value, values
+from lambdasecrets.errors import MissingVariableError, ResolutionError, Subject, combined
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+_WAVES_KEPT = 16
+NO_VALUE = object()
+"""In the place of a value that does not exist, so that its default applies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A value, and the request that brings it."""
+
+    value: Value
+    declaration: Secret | Parameter
+    subject: Subject
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """What one set of declarations comes down to: each distinct request once."""
+
+    wanted: tuple[Wanted, ...]
+    requests: tuple[Request, ...]
+
+
+class Prepared:
+    """A plan with everything made that import can make: readers, and the wave where no name needs the environment.
+
+    Raises:
+        DeclarationError: a declared type that cannot be read.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._readers = {value.path: _reader(plan, value) for value in plan.values}
+        self._assemblers = {node.path: _assembler(plan, node) for node in _configs(plan.nodes.values())}
+        self._variables = tuple(dict.fromkeys(name for value in plan.values for name in value.declaration.variables))
+        self._wave = lru_cache(maxsize=_WAVES_KEPT)(self._make_wave)
+        if not self._variables:
+            self._wave((), frozenset[str]())
+
+    def __repr__(self) -> str:
+        """Name the handler."""
+        return f"Prepared({self.plan.owner})"
+
+    def wave(self, skip: frozenset[str]) -> Wave | ResolutionError:
+        """Say what is to be asked for now.
+
+        Args:
+            skip: parameters that the caller gave.
+        """
+        environment = tuple(map(_settings.variable, self._variables))
+        missing = self._missing(environment, skip) if None in environment else None
+        return missing or self._wave(environment, skip)
+
+    def _missing(self, environment: tuple[str | None, ...], skip: frozenset[str]) -> ResolutionError | None:
+        unset = {name for name, text in zip(self._variables, environment, strict=True) if text is None}
+        missing = [
+            MissingVariableError(_subject(self.plan.owner, [value], value.declaration), name)
+            for value in self._values(skip)
+            for name in value.declaration.variables
+            if name in unset
+        ]
+        return combined(missing) if missing else None
+
+    def _make_wave(self, environment: tuple[str | None, ...], skip: frozenset[str]) -> Wave:
+        filled = {name: text for name, text in zip(self._variables, environment, strict=True) if text is not None}
+        pairs = [(value, bound(value.declaration, filled)) for value in self._values(skip)]
+        return _wave_of(self.plan.owner, pairs)
+
+    def _values(self, skip: frozenset[str]) -> list[Value]:
+        return list(values(node for name, node in self.plan.nodes.items() if name not in skip))
+
+    def read(self, wanted: Wanted, raw: Raw) -> Any:
+        """Read a raw value as its declaration's type; an InvalidValueError where it does not fit."""
+        return self._readers[wanted.value.path].read(raw, wanted.declaration.key, wanted.subject)
+
+    def arguments(self, found: dict[tuple[str, ...], Any], skip: frozenset[str]) -> dict[str, Any]:
+        """Put the arguments together: config models from their fields. What has no value keeps its default.
+
+        Returns:
+            The arguments by name; in the place of a config model that does not fit, an InvalidValueError.
+        """
+        nodes = {name: node for name, node in self.plan.nodes.items() if name not in skip}
+        return {name: made for name, node in nodes.items() if (made := self._made(node, found)) is not NO_VALUE}
+
+    def _made(self, node: Node, found: dict[tuple[str, ...], Any]) -> Any:
+        if isinstance(node, Value):
+            return found[node.path]
+        fields = {name: self._made(inner, found) for name, inner in node.fields.items()}
+        error = next((item for item in fields.values() if isinstance(item, ResolutionError)), None)
+        if error is not None:
+            return error
+        given = {name: item for name, item in fields.items() if item is not NO_VALUE}
+        subject = Subject(self.plan.owner, (".".join(node.path),), (node.model.__name__,))
+        return self._assemblers[node.path].assemble(given, subject)
+
+
+def _configs(nodes: Iterable[Node]) -> Iterator[Config]:
+    for node in nodes:
+        if isinstance(node, Config):
+            yield node
+            yield from _configs(node.fields.values())
+
+
+def _reader(plan: Plan, value: Value) -> Reader:
+    make = field_reader if len(value.path) > 1 else reader
+    return make(_where(plan, value), value.type)
+
+
+def _assembler(plan: Plan, config: Config) -> Assembler:
+    return assembler(_where(plan, config), config.model)
+
+
+def _where(plan: Plan, node: Node) -> str:
+    return f"{'.'.join(node.path)!r} of {plan.owner}" if node.path else plan.owner
+
+
+def _wave_of(owner: str, pairs: Sequence[tuple[Value, Any]]) -> Wave:
+    wanted = [
+        Wanted(value, declaration, _subject(owner, [value], declaration), _path(declaration))
+        for value, declaration in pairs
+    ]
+    by_path: dict[str, list[Wanted]] = {}
+    for item in wanted:
+        by_path.setdefault(item.path, []).append(item)
+    requests = [
+        Request(
+            path,
+            items[0].declaration,
+            _subject(owner, [item.value for item in items], items[0].declaration),
+            all(item.value.optional for item in items),
+        )
+        for path, items in by_path.items()
+    ]
+    return Wave(tuple(wanted), tuple(requests))
+
+
+def _subject(owner: str, values: Sequence[Value], declaration: Declaration) -> Subject:
+    return Subject(owner, tuple(".".join(value.path) for value in values if value.path), (str(declaration),))
+
+
+def _path(declaration: Secret | Parameter) -> str:
+    if isinstance(declaration, Secret):
+        version_id, stage = declaration.version_id, declaration.version_stage
+        return _wire.secret_path(declaration.name, version_id=version_id, version_stage=stage)
+    version, label, decrypt = declaration.version, declaration.label, declaration.decrypt
+    return _wire.parameter_path(declaration.name, version=version, label=label, decrypt=decrypt)

@@ -1,0 +1,277 @@
+"""From a plan to values: what to ask for, what to use again, what to make of failures.
+
+Errors are returned, not raised, and results hide their values: the frames that raise, and those below a handler that
+raises, stand in tracebacks, and must hold nothing that a traceback should not show.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from lambdasecrets import _settings
+from lambdasecrets._client import Client
+from lambdasecrets._clock import deadline, now
+from lambdasecrets._declarations import Declaration
+from lambdasecrets._memory import Ages, Got, Memory, logger
+from lambdasecrets._prepared import NO_VALUE, Prepared, Wanted, Wave
+from lambdasecrets._transport_lean import LeanTransport
+from lambdasecrets.errors import ResolutionError, combined
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from requests import Session
+
+    from lambdasecrets._client import Fetched, Request
+    from lambdasecrets._settings import Options
+    from lambdasecrets._transport import Transport
+
+_Outcomes = dict[str, Got | ResolutionError]
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedValue:
+    """What became of one declaration.
+
+    Attributes:
+        parameter: the parameter, or the way to a config model's field.
+        declaration: what was asked for.
+        version: the secret's VersionId or the parameter's Version; None for a default.
+        source: `server`, `memory` (younger than `max_age`), `stale` (see `stale_if_error`) or `default`.
+        changed: whether the version is another than the last time.
+    """
+
+    parameter: str
+    declaration: Declaration
+    version: str | None
+    source: str
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ResolveEvent:
+    """What a resolve did. Holds no value.
+
+    Attributes:
+        owner: the handler as `module.qualname`, or `resolve()`.
+        milliseconds: how long it took, parsing included.
+        values: one for each declaration that got a value or a default.
+        error: what failed, or None.
+    """
+
+    owner: str
+    milliseconds: float
+    values: tuple[ResolvedValue, ...]
+    error: ResolutionError | None
+
+
+OnResolve = Callable[[ResolveEvent], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Values for a handler's arguments.
+
+    Attributes:
+        arguments: by the parameter's name.
+        versions: what they were made of, by path.
+    """
+
+    arguments: dict[str, Any] = field(repr=False)
+    versions: dict[str, str]
+
+
+class Call(NamedTuple):
+    """One resolve to be done.
+
+    Attributes:
+        prepared: what to resolve.
+        options: see `Options`.
+        on_resolve: told what happened.
+        context: the invocation's context, for its remaining time.
+        skip: parameters that the caller gave.
+    """
+
+    prepared: Prepared
+    options: Options
+    on_resolve: OnResolve | None = None
+    context: Any = None
+    skip: frozenset[str] = frozenset()
+
+
+class Resolver:
+    """Resolves plans through one client, and remembers what it was told.
+
+    Args:
+        client: speaks with the server.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        # By port: tests, and `lambdasecrets invoke`, start several servers in one process.
+        self._memories: dict[int, Memory] = {}
+
+    def resolve(self, call: Call) -> Resolved | ResolutionError:
+        """Resolve what a plan declares; give the values, or the error."""
+        began = monotonic()
+        wave = call.prepared.wave(call.skip)
+        if isinstance(wave, ResolutionError):
+            return wave
+        return _finished(call, wave, self._gathered(wave, call), began)
+
+    def renew(self, call: Call, before: Resolved) -> Resolved | None:
+        """Fetch a plan's values past every cache.
+
+        Args:
+            call: the resolve that gave the values.
+            before: the values that failed.
+
+        Returns:
+            The values where a version changed; None where none did, or where they could not be fetched.
+        """
+        began = monotonic()
+        wave = call.prepared.wave(call.skip)
+        if isinstance(wave, ResolutionError):
+            return None
+        after = _finished(call, wave, self._gathered_anew(wave, call), began)
+        return after if isinstance(after, Resolved) and after.versions != before.versions else None
+
+    def close(self) -> None:
+        """Close the connections, and forget every value."""
+        self._memories.clear()
+        self._client.transport.close()
+
+    def _memory(self) -> Memory:
+        port = _settings.port()
+        return self._memories.get(port) or self._memories.setdefault(port, Memory())
+
+    def _gathered(self, wave: Wave, call: Call) -> _Outcomes:
+        memory, fresh = self._memory(), _settings.max_age(call.options)
+        known = {request.path: memory.known(request, fresh) for request in wave.requests}
+        asked = [request for request in wave.requests if known[request.path] is None]
+        got: _Outcomes = {path: item for path, item in known.items() if item is not None}
+        if asked:
+            stale = _settings.stale_if_error(call.options)
+            limit = deadline(_settings.timeout(call.options), call.context)
+            likely_cached = len(asked) == 1 or all(map(memory.is_likely_cached, asked))
+            fetched = self._client.fetch(asked, limit, likely_cached=likely_cached)
+            got |= _judged(memory, asked, fetched, Ages(fresh, fresh + stale if stale else 0.0))
+        return got
+
+    def _gathered_anew(self, wave: Wave, call: Call) -> _Outcomes:
+        # Only after a handler's error: what it loads need not be loaded before.
+        from lambdasecrets import _direct  # noqa: PLC0415
+
+        memory, ages = self._memory(), Ages(_settings.max_age(call.options), 0.0)
+        limit = deadline(_settings.timeout(call.options), call.context)
+        by_agent = any(map(memory.is_from_agent, wave.requests))
+        if by_agent or not _direct.is_installed():
+            fetched = self._client.fetch(wave.requests, limit, refresh=by_agent)
+        else:
+            fetched = _direct.fetch(wave.requests, limit)
+            for request in wave.requests:
+                memory.supersede(request, fetched[request.path], now())
+        return _judged(memory, wave.requests, fetched, ages)
+
+
+def _judged(memory: Memory, asked: Sequence[Request], fetched: Mapping[str, Fetched], ages: Ages) -> _Outcomes:
+    moment = now()
+    return {request.path: memory.judged(request, fetched[request.path], ages, moment) for request in asked}
+
+
+def _finished(call: Call, wave: Wave, got: _Outcomes, began: float) -> Resolved | ResolutionError:
+    """Read what was got, put the arguments together, and tell who wants to know."""
+    outcome = _outcome(call, wave, got)
+    if call.on_resolve is not None or logger.isEnabledFor(logging.DEBUG):
+        error = outcome if isinstance(outcome, ResolutionError) else None
+        milliseconds = (monotonic() - began) * 1000
+        _tell(ResolveEvent(call.prepared.plan.owner, milliseconds, _resolved_values(wave, got), error), call.on_resolve)
+    return outcome
+
+
+def _tell(event: ResolveEvent, on_resolve: OnResolve | None) -> None:
+    """Tell the log at DEBUG, and the caller's function."""
+    text = "resolved %d values for %s in %.1f ms"
+    logger.debug(text, len(event.values), event.owner, event.milliseconds, extra={"resolve_event": event})
+    if on_resolve is None:
+        return
+    try:
+        on_resolve(event)
+    except Exception as error:  # noqa: BLE001 - watching an invocation must not break it
+        logger.warning("on_resolve of %s raised %s", event.owner, type(error).__name__)
+
+
+def _outcome(call: Call, wave: Wave, got: _Outcomes) -> Resolved | ResolutionError:
+    found = {item.value.path: _found(call.prepared, item, got[item.path]) for item in wave.wanted}
+    # By identity: one failed request stands for every declaration that wanted it.
+    failed = list({id(item): item for item in found.values() if isinstance(item, ResolutionError)}.values())
+    arguments = {} if failed else call.prepared.arguments(found, call.skip)
+    failed += [item for item in arguments.values() if isinstance(item, ResolutionError)]
+    versions = {path: item.raw.version for path, item in got.items() if isinstance(item, Got) and item.raw}
+    return combined(failed) if failed else Resolved(arguments, versions)
+
+
+def _found(prepared: Prepared, wanted: Wanted, got: Got | ResolutionError) -> Any:
+    if isinstance(got, ResolutionError):
+        return got
+    return NO_VALUE if got.raw is None else prepared.read(wanted, got.raw)
+
+
+def _resolved_values(wave: Wave, got: _Outcomes) -> tuple[ResolvedValue, ...]:
+    return tuple(
+        ResolvedValue(
+            ".".join(item.value.path),
+            item.declaration,
+            source.raw.version if source.raw else None,
+            source.source,
+            source.changed,
+        )
+        for item in wave.wanted
+        if isinstance(source := got[item.path], Got)
+    )
+
+
+_PROCESS: dict[str, Resolver] = {}
+
+
+def shared() -> Resolver:
+    """Give this process's resolver: one pool of connections for all of its handlers."""
+    try:
+        return _PROCESS["resolver"]
+    except KeyError:
+        # One step, so that threads that come here together get the same one.
+        return _PROCESS.setdefault("resolver", Resolver(Client(_transport())))
+
+
+def use_session(session: Session | None) -> None:
+    """Let a `requests` Session of your own carry the requests of this process.
+
+    Redirects, proxies and certificates are decided by this library all the same: values go to this machine only.
+
+    Args:
+        session: with the adapters or hooks that you need; None to go back to the transport that LAMBDASECRETS_TRANSPORT
+            names.
+    """
+    _PROCESS.clear()
+    if session is not None:
+        _PROCESS["resolver"] = Resolver(Client(_requests_transport(session)))
+
+
+def _transport() -> Transport:
+    return _requests_transport() if _settings.transport() == "requests" else LeanTransport(_requests_transport)
+
+
+def _requests_transport(session: Session | None = None) -> Transport:
+    from lambdasecrets._transport_requests import RequestsTransport  # noqa: PLC0415 - slow to load, seldom needed
+
+    return RequestsTransport(session)
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - only Windows is without it, and without forks
+    # A child must not speak on its parent's connections.
+    os.register_at_fork(after_in_child=_PROCESS.clear)

@@ -1,0 +1,236 @@
+"""The only reader of the environment. Nothing here runs at import: values are read when an invocation needs them."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeGuard, TypeVar
+
+from lambdasecrets import _wire
+from lambdasecrets.errors import SettingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DEFAULT_TIMEOUT_SECONDS = 5.0
+DEFAULT_MAX_CONNECTIONS = 3
+DEFAULT_TTL_SECONDS = 300.0
+LONGEST_TTL_SECONDS = 300.0
+
+PORT = "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT"
+MAX_CONNECTIONS = "PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS"
+SECRETS_TTL = "SECRETS_MANAGER_TTL"
+PARAMETERS_TTL = "SSM_PARAMETER_STORE_TTL"
+TIMEOUT = "LAMBDASECRETS_TIMEOUT"
+MAX_AGE = "LAMBDASECRETS_MAX_AGE"
+STALE_IF_ERROR = "LAMBDASECRETS_STALE_IF_ERROR"
+RETRY_ON = "LAMBDASECRETS_RETRY_ON"
+TRANSPORT = "LAMBDASECRETS_TRANSPORT"
+
+_Number = TypeVar("_Number", int, float)
+_ABOVE_ZERO = math.ulp(0.0)
+_HIGHEST_PORT = 65535
+_TOKEN_VARIABLES = ("AWS_TOKEN", "AWS_SESSION_TOKEN")
+ENDPOINT = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+_AUTHORIZATION = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
+_FILE_SCHEME = "file://"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options of `inject_secrets` and `resolve` that a number of seconds or exception classes express.
+
+    Attributes:
+        timeout: seconds that the whole resolve may take; None: the environment's, else 5.
+        max_age: seconds for which a value is used again without asking; None: the environment's, else 0.
+        stale_if_error: seconds for which the last good value serves after a transient failure; None: the
+            environment's, else 0.
+        retry_on: exceptions of the handler after which values are fetched anew; None: the environment's, else none.
+    """
+
+    timeout: float | None = None
+    max_age: float | None = None
+    stale_if_error: float | None = None
+    retry_on: tuple[type[Exception], ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse at import what could only fail at an invocation."""
+        for name, least in (("timeout", _ABOVE_ZERO), ("max_age", 0.0), ("stale_if_error", 0.0)):
+            value = getattr(self, name)
+            if value is not None and not _is_seconds(value, least):
+                raise SettingError(name, _expected_seconds(least))
+        if self.retry_on is not None and not all(_is_exception(kind) for kind in self.retry_on):
+            raise SettingError("retry_on", "exception classes")
+
+
+def timeout(options: Options) -> float:
+    """Seconds that a whole resolve may take."""
+    return _seconds_option(options.timeout, TIMEOUT, DEFAULT_TIMEOUT_SECONDS, _ABOVE_ZERO)
+
+
+def max_age(options: Options) -> float:
+    """Seconds for which a value is used again without asking."""
+    return _seconds_option(options.max_age, MAX_AGE, 0.0, 0.0)
+
+
+def stale_if_error(options: Options) -> float:
+    """Seconds for which the last good value serves after a transient failure."""
+    return _seconds_option(options.stale_if_error, STALE_IF_ERROR, 0.0, 0.0)
+
+
+def retry_on(options: Options) -> tuple[type[Exception], ...]:
+    """Exceptions of a handler after which values are fetched anew."""
+    if options.retry_on is not None:
+        return options.retry_on
+    text = os.environ.get(RETRY_ON)
+    return _exceptions(text) if text else ()
+
+
+def transport() -> str:
+    """Which transport carries the requests: `lean` or `requests`."""
+    name = os.environ.get(TRANSPORT) or "lean"
+    if name not in {"lean", "requests"}:
+        raise SettingError(TRANSPORT, "lean or requests")
+    return name
+
+
+def port() -> int:
+    """Where the extension listens on loopback."""
+    text = os.environ.get(PORT)
+    return _whole(PORT, text, 1, _HIGHEST_PORT) if text else _wire.DEFAULT_PORT
+
+
+def max_connections() -> int:
+    """How many requests the extension serves at once, for each of its two backends."""
+    text = os.environ.get(MAX_CONNECTIONS)
+    return _whole(MAX_CONNECTIONS, text, 1, None) if text else DEFAULT_MAX_CONNECTIONS
+
+
+def extension_ttl(variable: str) -> float:
+    """Seconds for which the extension keeps values: `SECRETS_TTL` or `PARAMETERS_TTL`."""
+    text = os.environ.get(variable)
+    return min(_seconds(variable, text, 0.0), LONGEST_TTL_SECONDS) if text else DEFAULT_TTL_SECONDS
+
+
+def variable(name: str) -> str | None:
+    """Read the variable that a placeholder names. None where it is not set or empty."""
+    return os.environ.get(name) or None
+
+
+def token() -> str | None:
+    """Read the session token. None where the environment does not have it.
+
+    The variables are the agent's, in its order; the extension knows AWS_SESSION_TOKEN only. The agent's last one
+    means something else where there is an endpoint: there it opens the endpoint and is no token for the extension.
+    """
+    for name in _TOKEN_VARIABLES:
+        if found := _text_or_file(name):
+            return found
+    return None if os.environ.get(ENDPOINT) else _text_or_file(_AUTHORIZATION)
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialsEndpoint:
+    """Where an execution environment restored by SnapStart gets its credentials.
+
+    Attributes:
+        uri: AWS_CONTAINER_CREDENTIALS_FULL_URI.
+        authorization: AWS_CONTAINER_AUTHORIZATION_TOKEN.
+    """
+
+    uri: str
+    authorization: str | None
+
+    def __repr__(self) -> str:
+        """Show where, not with what."""
+        return f"CredentialsEndpoint(uri={self.uri!r})"
+
+
+def credentials_endpoint() -> CredentialsEndpoint | None:
+    """Read where SnapStart's credentials are. None outside SnapStart."""
+    uri = os.environ.get(ENDPOINT)
+    return CredentialsEndpoint(uri, _text_or_file(_AUTHORIZATION)) if uri else None
+
+
+def _text_or_file(name: str) -> str | None:
+    found = _credential(os.environ.get(name, ""))
+    # A frame that raises stands in the traceback: here it holds no credential.
+    if found is None:
+        raise SettingError(name, "a token, or file:// and the path of a readable file that holds one")
+    return found or None
+
+
+def _credential(text: str) -> str | None:
+    """Give a credential; "" where there is none, None where what there is cannot be used."""
+    content = _file_content(text.removeprefix(_FILE_SCHEME)) if text.startswith(_FILE_SCHEME) else text
+    return content if content is not None and _wire.is_header_value(content) else None
+
+
+def _file_content(path: str) -> str | None:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return None
+
+
+def _seconds_option(given: float | None, name: str, default: float, least: float) -> float:
+    if given is not None:
+        return given
+    text = os.environ.get(name)
+    return _seconds(name, text, least) if text else default
+
+
+@lru_cache(maxsize=32)
+def _seconds(name: str, text: str, least: float) -> float:
+    number = _number(text, float)
+    if number is None or not _is_seconds(number, least):
+        raise SettingError(name, _expected_seconds(least))
+    return number
+
+
+@lru_cache(maxsize=32)
+def _whole(name: str, text: str, least: int, most: int | None) -> int:
+    number = _number(text, int)
+    if number is None or number < least or (most is not None and number > most):
+        raise SettingError(name, f"a whole number from {least}" + (f" to {most}" if most else ""))
+    return number
+
+
+def _number(text: str, kind: Callable[[str], _Number]) -> _Number | None:
+    try:
+        return kind(text)
+    except ValueError:
+        return None
+
+
+def _is_seconds(value: object, least: float) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value < math.inf
+
+
+def _expected_seconds(least: float) -> str:
+    return "a number of seconds above 0" if least else "a number of seconds, 0 or more"
+
+
+@lru_cache(maxsize=4)
+def _exceptions(text: str) -> tuple[type[Exception], ...]:
+    named = text.split(",")
+    found = tuple(kind for name in named if _is_exception(kind := _imported(name.strip())))
+    if len(found) != len(named):
+        raise SettingError(RETRY_ON, "importable exception classes, as `package.module.Class`, separated by commas")
+    return found
+
+
+def _imported(name: str) -> object:
+    module, _, attribute = name.rpartition(".")
+    try:
+        return getattr(import_module(module), attribute, None)
+    except (ImportError, TypeError, ValueError):  # the last two: what begins with a dot, what has none
+        return None
+
+
+def _is_exception(kind: object) -> TypeGuard[type[Exception]]:
+    return isinstance(kind, type) and issubclass(kind, Exception)
