@@ -1,0 +1,318 @@
+"""A stand-in for the server on localhost: the extension, or the agent, over any store."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from lambdasecrets.dev._http import Answer, Connection, Request, Server
+from lambdasecrets.dev._profiles import PROFILES, TOKEN_HEADER, Moment, log
+from lambdasecrets.dev.faults import Fault, Refuse
+from lambdasecrets.dev.stores import CachedStore, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+__all__ = ["Emulator", "RequestRecord"]
+
+_logger = logging.getLogger("lambdasecrets.emulator")
+_JOURNAL_RECORDS = 10_000
+_TOKEN_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRecord:
+    """One request that the emulator received. It holds names, never a token or a value.
+
+    Attributes:
+        method: such as `GET`.
+        target: the path and the query as they were received, still percent-encoded.
+        path: the target without its query.
+        status: the status of the answer; None when a fault sends none.
+        milliseconds: from the request to the decision on its answer, without what a fault makes it wait then.
+        token_ok: whether the request brought the right token.
+        connection: the number of its connection, from 1: equal numbers mean a connection that was kept alive.
+    """
+
+    method: str
+    target: str
+    path: str
+    status: int | None
+    milliseconds: float
+    token_ok: bool
+    connection: int
+
+
+class Emulator:
+    """Speak for the extension, or the agent, on a local port, in threads of this process.
+
+    Args:
+        store: where the values come from.
+        profile: `extension` for the AWS Parameters and Secrets Lambda Extension, `agent` for the AWS Secrets
+            Manager Agent.
+        host: the address to listen on.
+        port: the port; 0 for any free one.
+        token: what requests have to bring; a random one by default.
+        ready: False refuses with "not ready" until `open_gate`, as the extension does before the first invocation.
+        secrets_ttl: seconds for which secrets are cached; 0 turns it off. More than the profile's limit (300 for
+            the extension, 3600 for the agent) is the limit, with a WARN line in the log.
+        parameters_ttl: the same for parameters.
+        cache_size: entries in the cache at most; 0 turns it off.
+        max_connections: calls into the store at the same time, for secrets and for parameters each.
+        max_connection_age: seconds after which a connection is dropped, used or not. By default 61 for the agent
+            and no limit for the extension.
+
+    Attributes:
+        token: what requests have to bring. Set it to have the token rotated.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        profile: Literal["extension", "agent"] = "extension",
+        host: str = "127.0.0.1",
+        port: int = 0,
+        token: str | None = None,
+        ready: bool = True,
+        secrets_ttl: float = 0.0,
+        parameters_ttl: float = 0.0,
+        cache_size: int = 1000,
+        max_connections: int = 3,
+        max_connection_age: float | None = None,
+    ) -> None:
+        self._profile = PROFILES[profile]()
+        self._store = CachedStore(
+            store,
+            secrets_ttl=self._clamped(secrets_ttl),
+            parameters_ttl=self._clamped(parameters_ttl),
+            size=cache_size,
+            max_connections=max_connections,
+            stale_on_error=self._profile.serves_stale,
+        )
+        self.token = token or secrets.token_urlsafe(_TOKEN_BYTES)
+        self._host = host
+        self._wanted_port = port
+        self._is_ready = ready
+        self._max_age = self._profile.max_age_seconds if max_connection_age is None else max_connection_age
+        self._server: Server | None = None
+        self._reopening: threading.Timer | None = None
+        self._lock = threading.Lock()
+        self._armed: list[_ArmedFault] = []
+        self._journal: deque[RequestRecord] = deque(maxlen=_JOURNAL_RECORDS)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> Self:
+        """Listen. When this returns, requests are answered.
+
+        Raises:
+            OSError: the port is taken.
+            RuntimeError: it was started before.
+        """
+        if self._server is not None:
+            raise RuntimeError("Cannot start an emulator twice: make another one.")
+        self._server = Server(self._host, self._wanted_port, self._serve)
+        self._server.listen()
+        log(self._profile.prefix, logging.INFO, f"Serving on port {self.port}")
+        return self
+
+    def stop(self) -> None:
+        """End every connection and free the port, within a few seconds. A second time does nothing."""
+        self._stay_refusing()
+        if self._server is not None:
+            self._server.close()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on, or listened on before it was stopped."""
+        return self._started().port
+
+    @property
+    def url(self) -> str:
+        """Its base URL, without a slash at the end."""
+        return f"http://{self._host}:{self.port}"
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that a handler needs to find it and to be let in."""
+        return {"AWS_SESSION_TOKEN": self.token, "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": str(self.port)}
+
+    def open_gate(self) -> None:
+        """Serve from now on: the first invocation has begun."""
+        self._is_ready = True
+        log(self._profile.prefix, logging.INFO, "ready to serve traffic")
+
+    @property
+    def requests(self) -> list[RequestRecord]:
+        """The latest requests, up to 10,000, the oldest first; a copy. A request is in it before its answer is sent."""
+        with self._lock:
+            return list(self._journal)
+
+    def clear_requests(self) -> None:
+        """Forget the requests so far."""
+        with self._lock:
+            self._journal.clear()
+
+    def inject(self, fault: Fault | Refuse, *, times: int | None = 1, match: str = "") -> None:
+        """Let something go wrong with the next requests. Of several faults the first injected is played first.
+
+        Args:
+            fault: one of `lambdasecrets.dev.faults`.
+            times: for how many requests; None until `clear_faults`.
+            match: only for requests with this text in their target, as it was received.
+
+        Raises:
+            ValueError: times is less than 1, or `Refuse` has a match: a closed port sees no target.
+        """
+        if times is not None and times < 1:
+            raise ValueError("Cannot inject a fault for less than 1 time.")
+        if isinstance(fault, Refuse):
+            if match:
+                raise ValueError("Cannot match a target with Refuse: a closed port sees none.")
+            self._refuse(None if times is None else fault.seconds * times)
+            return
+        with self._lock:
+            self._armed.append(_ArmedFault(fault, times, match))
+
+    def clear_faults(self) -> None:
+        """Forget the faults that were not played, and accept connections again if they were refused."""
+        with self._lock:
+            self._armed.clear()
+        self._stay_refusing()
+        if self._server is not None:
+            self._server.listen()
+
+    def _refuse(self, seconds: float | None) -> None:
+        server = self._started()
+        self._stay_refusing()
+        server.refuse()
+        if seconds is not None:
+            self._reopening = threading.Timer(seconds, server.listen)
+            self._reopening.daemon = True
+            self._reopening.start()
+
+    def _stay_refusing(self) -> None:
+        if self._reopening is not None:
+            self._reopening.cancel()
+
+    def _started(self) -> Server:
+        if self._server is None:
+            raise RuntimeError("The emulator has no port yet: use `with` or call start().")
+        return self._server
+
+    def _clamped(self, ttl: float) -> float:
+        limit = self._profile.max_ttl_seconds
+        if ttl > limit:
+            log(self._profile.prefix, logging.WARNING, f"TTL {ttl:g} is more than {limit:g} seconds, using {limit:g}")
+        return min(ttl, limit)
+
+    def _serve(self, connection: Connection) -> None:
+        is_reused = False
+        while connection.is_open:
+            request = connection.read_request(self._max_age)
+            if request is None:
+                return
+            exchange = _Exchange(connection, request, self._answer, self._note, is_reused=is_reused)
+            fault = self._due_fault(exchange)
+            if fault is None:
+                exchange.send(exchange.answer())
+            else:
+                fault.play(exchange)
+            if request.is_last:
+                return
+            is_reused = True
+
+    def _due_fault(self, exchange: _Exchange) -> Fault | None:
+        with self._lock:
+            for armed in self._armed:
+                if armed.match in exchange.request.target and armed.fault.applies(exchange):
+                    break
+            else:
+                return None
+            if armed.times is not None:
+                armed.times -= 1
+            if armed.times == 0:
+                self._armed.remove(armed)
+            return armed.fault
+
+    def _answer(self, request: Request) -> Answer:
+        moment = Moment(self.token, self._is_ready, self._started().connections)
+        return self._profile.answer(request, self._store, moment)
+
+    def _note(self, exchange: _Exchange, status: int | None) -> None:
+        request = exchange.request
+        record = RequestRecord(
+            method=request.method,
+            target=request.target,
+            path=request.path,
+            status=status,
+            milliseconds=exchange.milliseconds(),
+            token_ok=request.headers.get(TOKEN_HEADER) == self.token,
+            connection=exchange.connection_number,
+        )
+        with self._lock:
+            self._journal.append(record)
+        _logger.debug("%s %s: %s", record.method, record.target, "no answer" if status is None else status)
+
+
+@dataclass(slots=True)
+class _ArmedFault:
+    """A fault that waits for requests."""
+
+    fault: Fault
+    times: int | None
+    match: str
+
+
+class _Exchange:
+    """A request, its connection, and what became of it: the `Exchange` of the faults."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        request: Request,
+        answer: Callable[[Request], Answer],
+        note: Callable[[_Exchange, int | None], None],
+        *,
+        is_reused: bool,
+    ) -> None:
+        self.request = request
+        self.is_reused = is_reused
+        self.connection_number = connection.number
+        self._answer = answer
+        self._note = note
+        self._received = time.perf_counter()
+        self._has_begun = False
+        self.wait = connection.wait
+        self.send_bytes = connection.send
+        self.close = connection.close
+        self.reset = connection.reset
+
+    def answer(self) -> Answer:
+        return self._answer(self.request)
+
+    def send(self, answer: Answer) -> None:
+        self.begin(answer.status)
+        self.send_bytes(answer.encode(is_last=self.request.is_last))
+
+    def begin(self, status: int | None) -> None:
+        if not self._has_begun:
+            self._has_begun = True
+            self._note(self, status)
+
+    def milliseconds(self) -> float:
+        return (time.perf_counter() - self._received) * 1000
