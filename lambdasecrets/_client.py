@@ -10,7 +10,6 @@ import enum
 import os
 import re
 import time
-from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -52,8 +51,7 @@ _CHANCE_BYTES = 4
 _CHANCES = 256**_CHANCE_BYTES
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One thing to ask for, however many declarations want it.
 
     Attributes:
@@ -108,8 +106,7 @@ _POLICIES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Retry:
+class _Retry(NamedTuple):
     """An answer that may be better the next time, and the error where it is not."""
 
     reason: Reason
@@ -121,15 +118,13 @@ Fetched = Raw | ResolutionError
 _Verdict = Raw | ResolutionError | _Retry
 
 
-@dataclass(slots=True)
 class _Waiting:
     """A request that is to be sent once more."""
 
-    request: Request
-    began: float
-    due: float = 0.0
-    retries: dict[Reason, int] = field(default_factory=dict[Reason, int])
-    since: dict[Reason, float] = field(default_factory=dict[Reason, float])
+    def __init__(self, request: Request, began: float) -> None:
+        self.request, self.began, self.due = request, began, 0.0
+        self.retries: dict[Reason, int] = {}
+        self.since: dict[Reason, float] = {}
 
     def again(self, verdict: _Retry, deadline: Deadline) -> ResolutionError | None:
         """Set when it is due; or give the error, where its reason's time or the deadline is over."""
@@ -177,15 +172,15 @@ def _next_due(waiting: Collection[_Waiting]) -> list[Request]:
     return [waits.request for waits in waiting if waits.due <= now]
 
 
-@dataclass(frozen=True, slots=True)
 class Client:
     """Speaks with the extension, or the agent, on this machine.
 
-    Attributes:
+    Args:
         transport: what carries the requests.
     """
 
-    transport: Transport
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
 
     def fetch(
         self, requests: Sequence[Request], deadline: Deadline, *, likely_cached: bool = False, refresh: bool = False
@@ -227,6 +222,8 @@ class Client:
         # Before the token is read: a frame that raises must not hold it.
         address = Address(_wire.HOST, _settings.port())
         token = _settings.token() or self._snapstart_token(deadline)
+        if not deadline.left():
+            return [(request, _too_late(request, deadline)) for request in due]
         if token is None:
             return [(request, NoTokenError(request.subject)) for request in due]
         answers = self.transport.exchange(address, lanes, {_wire.TOKEN_HEADER: token}, deadline.left())
@@ -262,8 +259,12 @@ def _of_fault(request: Request, fault: Fault, deadline: Deadline) -> _Verdict:
     if fault is Fault.LOST:
         return _Retry(Reason.BUSY, fault=fault)
     if fault is Fault.TIMED_OUT:
-        return DeadlineExceededError(request.subject, deadline.seconds, deadline.bound)
+        return _too_late(request, deadline)
     return ProtocolError(request.subject, None, fault.value)
+
+
+def _too_late(request: Request, deadline: Deadline) -> DeadlineExceededError:
+    return DeadlineExceededError(request.subject, deadline.seconds, deadline.bound)
 
 
 def _of_status(request: Request, answer: Answer) -> _Verdict:

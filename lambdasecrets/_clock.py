@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,8 +12,7 @@ RESERVE_SECONDS = 0.1
 """What an invocation keeps of its time, so that an error still reaches the log before Lambda ends the function."""
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
+class Deadline(NamedTuple):
     """The end of a resolve.
 
     Attributes:
@@ -45,8 +43,7 @@ def deadline(timeout: float, context: Any = None) -> Deadline:
     return Deadline(monotonic() + seconds, seconds, bound)
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """When something was.
 
     Attributes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import lru_cache
 from importlib.util import find_spec
 from queue import Empty, SimpleQueue
@@ -40,14 +41,12 @@ def fetch(requests: Sequence[Request], deadline: Deadline) -> dict[str, Fetched]
     # A thread, because nothing else bounds it: on a small function loading boto3 alone can take seconds.
     Thread(target=_ask, args=(requests, answered), name="lambdasecrets-direct", daemon=True).start()
     got: dict[str, Fetched] = {}
-    try:
-        while len(got) < len(requests):
+    while len(got) < len(requests) and deadline.left():
+        with suppress(Empty):
             path, answer = answered.get(timeout=deadline.left())
             got[path] = answer
-    except Empty:
-        late = [request for request in requests if request.path not in got]
-        got |= {item.path: DeadlineExceededError(item.subject, deadline.seconds, deadline.bound) for item in late}
-    return got
+    late = [request for request in requests if request.path not in got]
+    return got | {item.path: DeadlineExceededError(item.subject, deadline.seconds, deadline.bound) for item in late}
 
 
 def _ask(requests: Sequence[Request], answered: SimpleQueue[tuple[str, Fetched]]) -> None:
@@ -79,8 +78,8 @@ def _client(service: str) -> Any:
 
     seconds = _LONGEST_CALL_SECONDS
     limits = Config(connect_timeout=seconds, read_timeout=seconds, retries={"total_max_attempts": 1})
-    # Its type is hundreds of overloads, one for each service.
-    return cast("Any", boto3).client(service, config=limits)
+    # A session of its own: boto3's default one is not safe in threads. Untyped: `client` has hundreds of overloads.
+    return cast("Any", boto3).Session().client(service, config=limits)
 
 
 def _secret(secret: Secret) -> Raw:

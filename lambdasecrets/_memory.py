@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lambdasecrets import _settings
-from lambdasecrets._clock import Moment
 from lambdasecrets._parsing import Raw
 from lambdasecrets.errors import (
     DeadlineExceededError,
@@ -21,6 +19,7 @@ from lambdasecrets.errors import (
 
 if TYPE_CHECKING:
     from lambdasecrets._client import Fetched, Request
+    from lambdasecrets._clock import Moment
 
 logger = logging.getLogger("lambdasecrets")
 
@@ -38,17 +37,15 @@ _TRANSIENT = (
 _ABSENT = (NotFoundError, UnresolvedError)
 
 
-@dataclass(frozen=True, slots=True)
-class Got:
+class Got(NamedTuple):
     """A raw value and where it is from; or None, for a default."""
 
-    raw: Raw | None = field(repr=False)
+    raw: Raw | None
     source: str
     changed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Ages:
+class Ages(NamedTuple):
     """How old a value may be, in seconds.
 
     Attributes:
@@ -65,23 +62,21 @@ class Ages:
         return self.fresh > 0 or self.stale > 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
+class _Held(NamedTuple):
     """The last good answer. The value itself only where an age allows to use it again."""
 
     version: str
     at: Moment
     from_agent: bool
-    raw: Raw | None = field(repr=False)
+    raw: Raw | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Newer:
-    """A value fetched past the extension, which goes on answering with the version that this one replaced."""
+class _Newer(NamedTuple):
+    """A value fetched past the extension, which goes on answering with a version that this one replaced."""
 
-    replaced: str
+    replaced: frozenset[str]
     at: Moment
-    raw: Raw = field(repr=False)
+    raw: Raw
 
 
 class Memory:
@@ -123,7 +118,7 @@ class Memory:
             request: what was asked for.
             fetched: the answer.
             ages: how old a value may be.
-            moment: when the answer came.
+            moment: when it was asked for: the value counts as that old, however long the whole wave took.
         """
         if isinstance(fetched, Raw):
             return self._hold(request, fetched, ages, moment)
@@ -140,23 +135,28 @@ class Memory:
         """Take note of a value that was fetched past the extension."""
         held = self._held.get(request.path)
         if isinstance(fetched, Raw) and held is not None and held.version != fetched.version:
-            self._newer[request.path] = _Newer(held.version, moment, fetched)
+            before = self._newer.get(request.path)
+            # Secrets may rotate again while the extension still answers with the version before both.
+            replaced = before.replaced | {held.version} if before else frozenset({held.version})
+            self._newer[request.path] = _Newer(replaced, moment, fetched)
 
     def _hold(self, request: Request, raw: Raw, ages: Ages, moment: Moment) -> Got:
         newest = self._newest(request.path, raw) if self._newer else raw
         held = self._held.get(request.path)
+        # Also for another handler, whose ages allow what this one's do not.
+        keeps = ages.keeps or (held is not None and held.raw is not None)
         self._absent.pop(request.path, None)
-        self._held[request.path] = _Held(newest.version, moment, raw.from_agent, newest if ages.keeps else None)
+        self._held[request.path] = _Held(newest.version, moment, raw.from_agent, newest if keeps else None)
         return Got(newest, "server", held is not None and held.version != newest.version)
 
     def _newest(self, path: str, raw: Raw) -> Raw:
         newer = self._newer.get(path)
         if newer is None:
             return raw
-        if raw.version == newer.replaced and newer.at.age() <= _settings.LONGEST_TTL_SECONDS:
-            return newer.raw
-        self._newer.pop(path, None)
-        return raw
+        if newer.at.age() > _settings.LONGEST_TTL_SECONDS:
+            self._newer.pop(path, None)
+            return raw
+        return newer.raw if raw.version in newer.replaced else raw
 
     def _note_absence(self, request: Request, error: ResolutionError, moment: Moment) -> None:
         self._absent[request.path] = moment

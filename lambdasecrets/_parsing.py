@@ -7,9 +7,8 @@ frames. For the same reason pydantic's errors, which quote their input, end here
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import core_schema, from_json, to_json
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
 
-@dataclass(frozen=True, slots=True)
-class Raw:
+class Raw(NamedTuple):
     """A value as AWS holds it. Kept between invocations in the place of a parsed object that a handler could change.
 
     Attributes:
@@ -34,11 +32,15 @@ class Raw:
         from_agent: whether the Secrets Manager Agent gave it.
     """
 
-    text: str | None = field(repr=False)
-    binary: bytes | None = field(repr=False)
+    text: str | None
+    binary: bytes | None
     version: str
     is_list: bool = False
     from_agent: bool = False
+
+    def __repr__(self) -> str:
+        """Show which version it is, not what it holds."""
+        return f"Raw(version={self.version!r})"
 
 
 class Kind(enum.Enum):
@@ -49,8 +51,7 @@ class Kind(enum.Enum):
     BYTES = "bytes"
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
+class Reader(NamedTuple):
     """Reads raw values as one declared type. Made once, at import.
 
     Attributes:
@@ -106,8 +107,7 @@ class Reader:
         return self._from_text(member if isinstance(member, str) else to_json(member).decode())
 
 
-@dataclass(frozen=True, slots=True)
-class Assembler:
+class Assembler(NamedTuple):
     """Puts a config model together from its fields' values. Made once, at import.
 
     Attributes:
@@ -131,8 +131,7 @@ class Assembler:
         return self.checker.value_or_error(self.checker.checked(validate, fields), subject)
 
 
-@dataclass(frozen=True, slots=True)
-class _Checker:
+class _Checker(NamedTuple):
     """Validates, and keeps to itself what it saw.
 
     Attributes:
@@ -163,8 +162,7 @@ class _Checker:
         return tuple(part if part in self.names or _is_index(part) else "*" for part in location)
 
 
-@dataclass(frozen=True, slots=True)
-class _Misfit:
+class _Misfit(NamedTuple):
     problems: tuple[Problem, ...]
 
 
@@ -218,7 +216,7 @@ def field_reader(where: str, declared: Any) -> Reader:
     whole = reader(where, declared)
     if not _runs_functions(_schema(whole.checker)):
         return whole
-    return replace(whole, checker=replace(whole.checker, adapter=TypeAdapter(_UNREAD[whole.kind])))
+    return whole._replace(checker=whole.checker._replace(adapter=TypeAdapter(_UNREAD[whole.kind])))
 
 
 def assembler(where: str, model: Any) -> Assembler:

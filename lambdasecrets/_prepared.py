@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lambdasecrets import _settings, _wire
 from lambdasecrets._client import Request
@@ -21,8 +20,7 @@ NO_VALUE = object()
 """In the place of a value that does not exist, so that its default applies."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """A value, and the request that brings it."""
 
     value: Value
@@ -31,8 +29,7 @@ class Wanted:
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class Wave:
+class Wave(NamedTuple):
     """What one set of declarations comes down to: each distinct request once."""
 
     wanted: tuple[Wanted, ...]

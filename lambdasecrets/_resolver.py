@@ -9,14 +9,12 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lambdasecrets import _settings
 from lambdasecrets._client import Client
 from lambdasecrets._clock import deadline, now
-from lambdasecrets._declarations import Declaration
 from lambdasecrets._memory import Ages, Got, Memory, logger
 from lambdasecrets._prepared import NO_VALUE, Prepared, Wanted, Wave
 from lambdasecrets._transport_lean import LeanTransport
@@ -28,14 +26,15 @@ if TYPE_CHECKING:
     from requests import Session
 
     from lambdasecrets._client import Fetched, Request
+    from lambdasecrets._clock import Moment
+    from lambdasecrets._declarations import Declaration
     from lambdasecrets._settings import Options
     from lambdasecrets._transport import Transport
 
 _Outcomes = dict[str, Got | ResolutionError]
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedValue:
+class ResolvedValue(NamedTuple):
     """What became of one declaration.
 
     Attributes:
@@ -53,8 +52,7 @@ class ResolvedValue:
     changed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ResolveEvent:
+class ResolveEvent(NamedTuple):
     """What a resolve did. Holds no value.
 
     Attributes:
@@ -73,17 +71,24 @@ class ResolveEvent:
 OnResolve = Callable[[ResolveEvent], None]
 
 
-@dataclass(frozen=True, slots=True)
 class Resolved:
     """Values for a handler's arguments.
 
-    Attributes:
+    Not a tuple and no dataclass: what shows the locals of a traceback's frames takes those apart.
+
+    Args:
         arguments: by the parameter's name.
         versions: what they were made of, by path.
     """
 
-    arguments: dict[str, Any] = field(repr=False)
-    versions: dict[str, str]
+    __slots__ = ("arguments", "versions")
+
+    def __init__(self, arguments: dict[str, Any], versions: dict[str, str]) -> None:
+        self.arguments, self.versions = arguments, versions
+
+    def __repr__(self) -> str:
+        """Show which versions they are, not what they are."""
+        return f"Resolved(versions={self.versions!r})"
 
 
 class Call(NamedTuple):
@@ -121,6 +126,7 @@ class Resolver:
         began = monotonic()
         wave = call.prepared.wave(call.skip)
         if isinstance(wave, ResolutionError):
+            _report(call, Wave((), ()), {}, wave, began)
             return wave
         return _finished(call, wave, self._gathered(wave, call), began)
 
@@ -156,18 +162,18 @@ class Resolver:
         asked = [request for request in wave.requests if known[request.path] is None]
         got: _Outcomes = {path: item for path, item in known.items() if item is not None}
         if asked:
-            stale = _settings.stale_if_error(call.options)
+            began = now()
             limit = deadline(_settings.timeout(call.options), call.context)
             likely_cached = len(asked) == 1 or all(map(memory.is_likely_cached, asked))
             fetched = self._client.fetch(asked, limit, likely_cached=likely_cached)
-            got |= _judged(memory, asked, fetched, Ages(fresh, fresh + stale if stale else 0.0))
+            got |= _judged(memory, asked, fetched, _ages(call.options), began)
         return got
 
     def _gathered_anew(self, wave: Wave, call: Call) -> _Outcomes:
         # Only after a handler's error: what it loads need not be loaded before.
         from lambdasecrets import _direct  # noqa: PLC0415
 
-        memory, ages = self._memory(), Ages(_settings.max_age(call.options), 0.0)
+        memory, began = self._memory(), now()
         limit = deadline(_settings.timeout(call.options), call.context)
         by_agent = any(map(memory.is_from_agent, wave.requests))
         if by_agent or not _direct.is_installed():
@@ -176,22 +182,32 @@ class Resolver:
             fetched = _direct.fetch(wave.requests, limit)
             for request in wave.requests:
                 memory.supersede(request, fetched[request.path], now())
-        return _judged(memory, wave.requests, fetched, ages)
+        return _judged(memory, wave.requests, fetched, _ages(call.options), began)
 
 
-def _judged(memory: Memory, asked: Sequence[Request], fetched: Mapping[str, Fetched], ages: Ages) -> _Outcomes:
-    moment = now()
-    return {request.path: memory.judged(request, fetched[request.path], ages, moment) for request in asked}
+def _ages(options: Options) -> Ages:
+    fresh, stale = _settings.max_age(options), _settings.stale_if_error(options)
+    return Ages(fresh, fresh + stale if stale else 0.0)
+
+
+def _judged(
+    memory: Memory, asked: Sequence[Request], fetched: Mapping[str, Fetched], ages: Ages, began: Moment
+) -> _Outcomes:
+    return {request.path: memory.judged(request, fetched[request.path], ages, began) for request in asked}
 
 
 def _finished(call: Call, wave: Wave, got: _Outcomes, began: float) -> Resolved | ResolutionError:
     """Read what was got, put the arguments together, and tell who wants to know."""
     outcome = _outcome(call, wave, got)
+    _report(call, wave, got, outcome, began)
+    return outcome
+
+
+def _report(call: Call, wave: Wave, got: _Outcomes, outcome: Resolved | ResolutionError, began: float) -> None:
     if call.on_resolve is not None or logger.isEnabledFor(logging.DEBUG):
         error = outcome if isinstance(outcome, ResolutionError) else None
         milliseconds = (monotonic() - began) * 1000
         _tell(ResolveEvent(call.prepared.plan.owner, milliseconds, _resolved_values(wave, got), error), call.on_resolve)
-    return outcome
 
 
 def _tell(event: ResolveEvent, on_resolve: OnResolve | None) -> None:

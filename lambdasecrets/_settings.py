@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard, TypeVar
 
 from lambdasecrets import _wire
 from lambdasecrets.errors import SettingError
@@ -133,8 +133,7 @@ def token() -> str | None:
     return None if os.environ.get(ENDPOINT) else _text_or_file(_AUTHORIZATION)
 
 
-@dataclass(frozen=True, slots=True)
-class CredentialsEndpoint:
+class CredentialsEndpoint(NamedTuple):
     """Where an execution environment restored by SnapStart gets its credentials.
 
     Attributes:

@@ -8,8 +8,7 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 from lambdasecrets._declarations import Declaration, written
 from lambdasecrets.errors import DeclarationError
@@ -30,8 +29,7 @@ _REMEDY_FOR_NAMES = (
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
     """One value to resolve.
 
     Attributes:
@@ -47,8 +45,7 @@ class Value:
     optional: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(NamedTuple):
     """A config model: a pydantic model whose fields carry declarations.
 
     Attributes:
@@ -65,8 +62,7 @@ class Config:
 Node = Value | Config
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What a handler needs before it can run.
 
     Attributes:
@@ -134,8 +130,7 @@ def value_plan(annotation: Any, declaration: Declaration | None = None) -> Plan:
     path = (annotation.__name__,) if _is_model(annotation) and declaration is None else ()
     node = _node(where, path, whole, optional=False)
     if node is None:
-        why, remedy = _undeclared(annotation)
-        raise DeclarationError(where, why, remedy)
+        raise DeclarationError(where, *_undeclared(annotation))
     return Plan("resolve()", {"": node})
 
 
@@ -184,12 +179,12 @@ def _node_of(owner: str, parameter: inspect.Parameter, scope: Mapping[str, Any])
         why = "injection is by keyword, and this parameter takes none"
         raise DeclarationError(where, why, "Put it behind a `*`, as a keyword parameter of its own.")
     if node is None and not optional:
-        why, remedy = _undeclared(annotation)
-        raise DeclarationError(where, why, remedy)
+        raise DeclarationError(where, *_undeclared(annotation))
     return node
 
 
 def _undeclared(annotation: Any) -> tuple[str, str]:
+    """Say why what should carry a declaration carries none, and the remedy."""
     if not _is_model(annotation):
         return "it carries no declaration and has no default", 'Write Annotated[type, Secret("name")], or a default.'
     name = annotation.__name__
@@ -227,6 +222,8 @@ def _check_inner(where: str, kind: Any) -> None:
 def _config(where: str, path: tuple[str, ...], model: Any, above: tuple[Any, ...]) -> Config:
     if model in above:
         raise DeclarationError(where, f"{model.__name__} contains itself", "Take the field out, or its declarations.")
+    if not model.__pydantic_complete__:
+        raise DeclarationError(where, *_undeclared(model))
     nodes: dict[str, Node] = {}
     for name, field in _fields(model).items():
         place = f"field {name!r} of {model.__name__} ({where})"
@@ -234,8 +231,7 @@ def _config(where: str, path: tuple[str, ...], model: Any, above: tuple[Any, ...
         annotation = _field_annotation(field)
         node = _node(place, (*path, name), annotation, optional=optional, above=(*above, model))
         if node is None and not optional:
-            why, remedy = _undeclared(annotation)
-            raise DeclarationError(place, why, remedy)
+            raise DeclarationError(place, *_undeclared(annotation))
         if node is not None:
             nodes[name] = node
     return Config(path, model, nodes)

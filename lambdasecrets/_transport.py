@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """A server on this machine, or on the link (SnapStart's credentials)."""
 
     host: str
     port: int
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What a server said.
 
     Attributes:
@@ -28,7 +25,11 @@ class Answer:
     """
 
     status: int
-    body: bytes = field(repr=False)
+    body: bytes
+
+    def __repr__(self) -> str:
+        """Show the status, not the body."""
+        return f"Answer(status={self.status})"
 
 
 class Fault(enum.Enum):

@@ -29,9 +29,10 @@ than the kernel holds for it, both sides would wait for each other."""
 _SHORTEST_WAIT_SECONDS = 1e-6
 """Not 0, which would mean "do not wait"."""
 
-_STATUS = re.compile(rb"HTTP/1\.1 ([2-5][0-9][0-9])[ \r]")
+# Whole: a line that is no header ends the headers for some readers, and for others not.
+_HEAD = re.compile(rb"HTTP/1\.1 ([2-5][0-9][0-9])(?: [^\r\n]*)?\r\n(?:[\w!#$%&'*+.^`|~-]+:[^\r\n]*\r\n)*\r\n")
 _FRAMING = re.compile(
-    rb"\r\n(connection|content-encoding|content-length|transfer-encoding)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE
+    rb"\r\n(connection|content-encoding|content-length|transfer-encoding):[ \t]*([^\r\n]*)", re.IGNORECASE
 )
 _BODILESS = frozenset({204, 304})
 
@@ -102,8 +103,10 @@ class _Lane:
         """Read every answer."""
         while self._todo:
             self._guarded(self._receive if self._in_flight else self._send)
-        if self._connection is not None and len(self._idle) < _IDLE_CONNECTIONS:
-            self._idle.append(self._connection)
+        connection = self._connection
+        # One that was told more than it asked for would give that as the answer to the next request.
+        if connection is not None and not connection.has_begun and len(self._idle) < _IDLE_CONNECTIONS:
+            self._idle.append(connection)
         else:
             self._disconnect()
         return self._answers
@@ -279,7 +282,7 @@ def _left(ends: float) -> float:
 
 def _framing(head: bytes) -> tuple[int, int | None, bool]:
     """Read the status, the size of the body (None: chunked), and whether the connection stays open."""
-    status = _STATUS.match(head)
+    status = _HEAD.fullmatch(head)
     found = [(name.lower(), value.strip().lower()) for name, value in _FRAMING.findall(head)]
     framing = dict(found)
     if status is None or len(framing) < len(found) or b"content-encoding" in framing or int(status[1]) in _BODILESS:

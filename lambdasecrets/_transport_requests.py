@@ -63,6 +63,7 @@ class RequestsTransport:
         try:
             prepared = _prepared(address, path).copy()
             prepared.headers.update(headers)
+            prepared.hooks = self._session.hooks
             with self._session.send(
                 prepared,
                 # Every one of these is said, not left to the Session: its defaults read the environment.
@@ -77,9 +78,11 @@ class RequestsTransport:
                 body = response.raw.read(MAX_BODY_BYTES + 1, decode_content=False)
                 if len(body) > MAX_BODY_BYTES:
                     return Fault.TOO_LARGE
-                # Reads the end of a body whose length was not told, so that the connection goes back to the pool.
-                response.raw.drain_conn()
-                return Answer(response.status_code, body)
+                # The end itself: where it is not there the answer was cut, and with it the connection is free again.
+                response.raw.read(1, decode_content=False)
+                is_cut = not (body or response.raw.chunked) and response.raw.length_remaining is None
+                # http.client reads a head that was cut like one without a length.
+                return Fault.LOST if is_cut else Answer(response.status_code, body)
         except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             fault = fault_of(error)
         return Fault.LOST if began and fault is Fault.RESET else fault
@@ -91,20 +94,30 @@ class _Socket(socket.socket):
     The timeout of an ordinary socket begins anew with every byte that a slow server sends.
     """
 
-    _ends: float | None = None
+    _ends = 0.0
 
     def settimeout(self, value: float | None) -> None:
-        self._ends = None if value is None else monotonic() + value
+        # None would be a wait without a bound: here it is no time at all.
+        self._ends = monotonic() + (value or 0.0)
         super().settimeout(value)
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        if self._ends is not None:
-            # Not 0: that would mean "do not wait" and raise another error.
-            super().settimeout(max(self._ends - monotonic(), 1e-6))
+        # Not 0: that would mean "do not wait" and raise another error.
+        super().settimeout(max(self._ends - monotonic(), 1e-6))
         return super().recv_into(buffer, nbytes, flags)
 
 
+class _Response(http.client.HTTPResponse):
+    def begin(self) -> None:
+        """Take a head with a line that is no header for one that was cut: urllib3 would log that line and go on."""
+        super().begin()
+        if self.msg.defects:
+            raise http.client.IncompleteRead(b"")
+
+
 class _Connection(HTTPConnection):
+    response_class = _Response
+
     def _new_conn(self) -> socket.socket:
         plain = super()._new_conn()
         sock = _Socket(plain.family, plain.type, plain.proto, fileno=plain.detach())
@@ -147,6 +160,7 @@ def _prepared(address: Address, path: str) -> requests.PreparedRequest:
 _FAULTS: dict[type[BaseException], Fault] = {
     TimeoutError: Fault.TIMED_OUT,
     requests.Timeout: Fault.TIMED_OUT,
+    requests.ConnectTimeout: Fault.TIMED_OUT,
     urllib3.exceptions.TimeoutError: Fault.TIMED_OUT,
     ConnectionRefusedError: Fault.REFUSED,
     urllib3.exceptions.NewConnectionError: Fault.REFUSED,

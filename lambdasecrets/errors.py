@@ -27,9 +27,8 @@ No error holds a value that came from AWS, nor the token: not in its text, its a
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,8 +37,7 @@ LOG_PREFIX = "[AWS Parameters and Secrets Lambda Extension]"
 """How the extension begins every line that it writes to the function's log."""
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(NamedTuple):
     """What an error is about: which parameters of which handler, and what they declare.
 
     Attributes:
@@ -58,14 +56,13 @@ class Subject:
         declared = " and ".join(self.declarations)
         return f"{names} of {self.owner}, {declared}" if names else f"{declared} for {self.owner}"
 
-    def __add__(self, other: Subject) -> Subject:
+    def joined(self, other: Subject) -> Subject:
         """Put two subjects of one handler together."""
         declarations = dict.fromkeys(self.declarations + other.declarations)
         return Subject(self.owner, self.parameters + other.parameters, tuple(declarations))
 
 
-@dataclass(frozen=True, slots=True)
-class Permission:
+class Permission(NamedTuple):
     """The IAM statement that a declaration needs.
 
     Attributes:
@@ -81,8 +78,7 @@ class Permission:
         return f"{self.action} on {self.resource}"
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing that does not fit.
 
     Attributes:
@@ -165,7 +161,7 @@ class SeveralErrors(ResolutionError):  # noqa: N818 - it is the plural that tell
     def __init__(self, errors: Sequence[ResolutionError]) -> None:
         self.errors = tuple(errors)
         listed = "\n".join(f"{number}. {error}" for number, error in enumerate(self.errors, 1))
-        subject = reduce(Subject.__add__, (error.subject for error in self.errors))
+        subject = reduce(Subject.joined, (error.subject for error in self.errors))
         count = len(subject.declarations)
         super().__init__(subject, f"{count} of its declarations failed", f"Each for itself:\n{listed}")
 
@@ -175,7 +171,7 @@ def combined(errors: Sequence[ResolutionError]) -> ResolutionError:
     groups: dict[tuple[type, str, str], ResolutionError] = {}
     for error in errors:
         alike = (type(error), error.why, error.remedy)
-        groups[alike] = _about(groups[alike].subject + error.subject, error) if alike in groups else error
+        groups[alike] = _about(groups[alike].subject.joined(error.subject), error) if alike in groups else error
     return next(iter(groups.values())) if len(groups) == 1 else SeveralErrors(tuple(groups.values()))
 
 

@@ -15,8 +15,7 @@ from typing import Any, TypeGuard
 
 from lambdasecrets.dev._memory import PARAMETER_TYPES, MemoryStore
 
-_toml = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
-
+_TOML = "tomllib" if sys.version_info >= (3, 11) else "tomli"
 _SECRET_CONTENTS = ("string", "json", "binary")
 _SECRET_MARKS = (*_SECRET_CONTENTS, "versions")  # a table with one of these is settings, not the secret itself
 _SECRET_NAME = re.compile(r"[A-Za-z0-9/_+=.@-]+|arn:[A-Za-z0-9/_+=.@:-]+")
@@ -110,9 +109,10 @@ def _text(path: Path) -> str:
 
 
 def _toml_tables(text: str) -> dict[str, Any]:
+    toml = importlib.import_module(_TOML)  # here: whoever reads no TOML needs no tomli
     try:
-        return _toml.loads(text)  # type: ignore[no-any-return]
-    except _toml.TOMLDecodeError as error:
+        return toml.loads(text)  # type: ignore[no-any-return]
+    except toml.TOMLDecodeError as error:
         message = str(error)
     position = _TOML_POSITION.search(message)
     reason = _QUOTED_PART.sub("'...'", message.partition(" (at ")[0])  # what it quotes may be part of a value

@@ -1,0 +1,134 @@
+"""AWS itself as a store: Secrets Manager and Parameter Store through boto3, which enters the workshop here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lambdasecrets.dev.stores import StoredParameter, StoredSecret, StoreError
+
+try:
+    from boto3.session import Session
+    from botocore import exceptions
+    from botocore.config import Config
+except ModuleNotFoundError:
+    raise ModuleNotFoundError(
+        "Cannot use AWS as a store: boto3 is not installed. Install it with `pip install 'lambdasecrets[aws]'`.",
+        name="boto3",
+    ) from None
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["AwsStore"]
+
+_DEFAULT_TIMEOUT_SECONDS = 60.0  # boto3's own; "none" would keep a thread for ever
+_ATTEMPTS = 3  # the default of AWS's SDKs in their standard mode
+
+# What the agent answers when AWS cannot be reached. More precise errors come before their base classes.
+_UNREACHABLE: tuple[tuple[type[exceptions.BotoCoreError], str, int], ...] = (
+    (exceptions.ConnectTimeoutError, "TimeoutError", 504),
+    (exceptions.ReadTimeoutError, "TimeoutError", 504),
+    (exceptions.ConnectionError, "ConnectionError", 502),
+    (exceptions.HTTPClientError, "ConnectionError", 502),
+    (exceptions.BotoCoreError, "InternalFailure", 500),
+)
+
+
+class AwsStore:
+    """Ask AWS, with the credentials, the Region and the endpoint that boto3 finds (AWS_ENDPOINT_URL for a double).
+
+    Each call is tried at most three times, with waits between. Safe to use from many threads.
+
+    Args:
+        max_connections: connections kept to Secrets Manager and to Parameter Store, each.
+        secrets_timeout: seconds that a try may take to connect, and then to answer; 0 leaves it to boto3 (60).
+        parameters_timeout: the same for parameters.
+
+    Raises:
+        BotoCoreError: boto3 finds no Region, or what it finds cannot be used.
+    """
+
+    def __init__(
+        self, *, max_connections: int = 3, secrets_timeout: float = 0.0, parameters_timeout: float = 0.0
+    ) -> None:
+        self._session: Any = Session()  # its types are known only for the services whose stubs are installed
+        self._secrets = self._session.client("secretsmanager", config=_limits(max_connections, secrets_timeout))
+        self._parameters = self._session.client("ssm", config=_limits(max_connections, parameters_timeout))
+
+    def secret(
+        self, secret_id: str, *, version_id: str | None = None, version_stage: str | None = None
+    ) -> StoredSecret:
+        """Return one version of a secret: see `Store.secret`."""
+        wanted = {"SecretId": secret_id, "VersionId": version_id, "VersionStage": version_stage}
+        given = {name: value for name, value in wanted.items() if value is not None}
+        found = _asked(lambda: self._secrets.get_secret_value(**given))
+        return StoredSecret(
+            arn=found["ARN"],
+            name=found["Name"],
+            version_id=found["VersionId"],
+            version_stages=tuple(found.get("VersionStages", ())),
+            created=found["CreatedDate"],
+            string=found.get("SecretString"),
+            binary=found.get("SecretBinary"),
+        )
+
+    def parameter(
+        self, name: str, *, version: int | None = None, label: str | None = None, decrypt: bool = False
+    ) -> StoredParameter:
+        """Return one version of a parameter: see `Store.parameter`."""
+        selector = label if version is None else version
+        selected = name if selector is None else f"{name}:{selector}"
+        found = _asked(lambda: self._parameters.get_parameter(Name=selected, WithDecryption=decrypt))["Parameter"]
+        return StoredParameter(
+            arn=found["ARN"],
+            name=found["Name"],
+            type=found["Type"],
+            value=found.get("Value"),
+            version=found["Version"],
+            data_type=found.get("DataType"),
+            last_modified=found["LastModifiedDate"],
+            selector=found.get("Selector"),
+            source_result=found.get("SourceResult"),
+        )
+
+    def session_token(self) -> str | None:
+        """Return the session token of the credentials in use, read anew where they expire; None without one.
+
+        Raises:
+            BotoCoreError: the credentials are to be had from an endpoint, which does not give them.
+        """
+        credentials = self._session.get_credentials()
+        token: str | None = None if credentials is None else credentials.get_frozen_credentials().token
+        return token
+
+
+def _limits(max_connections: int, timeout: float) -> Config:
+    seconds = timeout or _DEFAULT_TIMEOUT_SECONDS
+    return Config(
+        max_pool_connections=max_connections,
+        connect_timeout=seconds,
+        read_timeout=seconds,
+        retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+    )
+
+
+def _asked(ask: Callable[[], Any]) -> Any:
+    try:
+        return ask()
+    except exceptions.ClientError as error:
+        refusal = _refusal(error)
+    except exceptions.BotoCoreError as error:
+        refusal = _unreachable(error)
+    # Raised out here: boto3's errors hold the request.
+    raise refusal
+
+
+def _refusal(error: exceptions.ClientError) -> StoreError:
+    answer: dict[str, Any] = dict(error.response)
+    said = answer["Error"]
+    return StoreError(said["Code"], said["Message"], answer["ResponseMetadata"]["HTTPStatusCode"])
+
+
+def _unreachable(error: exceptions.BotoCoreError) -> StoreError:
+    code, status = next((code, status) for kind, code, status in _UNREACHABLE if isinstance(error, kind))
+    return StoreError(code, type(error).__name__, status)

@@ -1,0 +1,38 @@
+"""What the tests share: an environment without traces of this machine, and an emulator that it leads to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from lambdasecrets import _resolver
+from lambdasecrets.dev.emulator import Emulator
+from lambdasecrets.dev.stores import MemoryStore
+
+_READ = ("AWS_", "LAMBDASECRETS_", "PARAMETERS_SECRETS_EXTENSION_", "SECRETS_MANAGER_", "SSM_PARAMETER_STORE_")
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Take away what this library reads; afterwards, let it forget what it was told."""
+    for name in [name for name in os.environ if name.startswith(_READ)]:
+        monkeypatch.delenv(name)
+    yield
+    _resolver.shared().close()
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    """Give the emulator's store, to put values in."""
+    return MemoryStore()
+
+
+@pytest.fixture
+def emulator(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
+    """Stand in for the extension, with an environment that leads to it."""
+    with Emulator(store) as running:
+        for name, value in running.environment().items():
+            monkeypatch.setenv(name, value)
+        yield running

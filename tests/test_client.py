@@ -1,0 +1,575 @@
+"""What each answer means, how often it is asked for again, and for how long."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from time import monotonic
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lambdasecrets import Parameter, Secret, errors
+from lambdasecrets._client import Client, Fetched, Request, _verdict
+from lambdasecrets._clock import Deadline, deadline
+from lambdasecrets._parsing import Raw
+from lambdasecrets._transport import Answer
+from lambdasecrets._transport_lean import LeanTransport
+from lambdasecrets._transport_requests import RequestsTransport
+from lambdasecrets._wire import parameter_path, secret_path
+from lambdasecrets.dev import faults
+from lambdasecrets.dev._http import Connection
+from lambdasecrets.dev.emulator import Emulator
+from lambdasecrets.dev.stores import MemoryStore
+from lambdasecrets.errors import ResolutionError, Subject
+from tests.golden import VERSION_1, VERSION_2, golden
+from tests.properties import bounded
+from tests.serving import answer, serving
+
+SECONDS = 10.0
+SHORT_SECONDS = 0.4
+LATE_SECONDS = 4.0
+LAYER = (
+    "Is the layer AWS-Parameters-and-Secrets-Lambda-Extension attached to this function (a container image: is its "
+    "content in /opt)? Is PARAMETERS_SECRETS_EXTENSION_HTTP_PORT the same for both?"
+)
+ELSE = "Does something else listen on the extension's port (PARAMETERS_SECRETS_EXTENSION_HTTP_PORT)?"
+LOG = (
+    'Look in the function\'s log for lines that begin "[AWS Parameters and Secrets Lambda Extension]". '
+    "`stale_if_error` lets a handler go on with the last good value."
+)
+ROUTE = (
+    "Can the function reach AWS? In a VPC it needs a route or interface endpoints for Secrets Manager and SSM; without "
+    "them the extension waits for ever unless SECRETS_MANAGER_TIMEOUT_MILLIS and SSM_PARAMETER_STORE_TIMEOUT_MILLIS "
+    "are set."
+)
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    """Give a client with connections of its own."""
+    made = Client(LeanTransport(RequestsTransport))
+    yield made
+    made.transport.close()
+
+
+@pytest.fixture
+def agent(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
+    """Stand in for the agent, with an environment that leads to it."""
+    with Emulator(store, profile="agent") as running:
+        for name, value in running.environment().items():
+            monkeypatch.setenv(name, value)
+        yield running
+
+
+def wanted(declaration: Secret | Parameter, *, is_optional: bool = False) -> Request:
+    """Make the request of one declaration."""
+    name = declaration.name
+    path = secret_path(name) if isinstance(declaration, Secret) else parameter_path(name)
+    return Request(path, declaration, Subject("app.handler", ("x",), (str(declaration),)), is_optional)
+
+
+SECRET = wanted(Secret("s"))
+WANTED = "Cannot resolve 'x' of app.handler, Secret('s')"
+
+
+def fetch(client: Client, request: Request = SECRET, seconds: float = SECONDS) -> Fetched:
+    """Ask for one value."""
+    return client.fetch([request], deadline(seconds))[request.path]
+
+
+def failure(fetched: Fetched) -> ResolutionError:
+    """Expect an error."""
+    assert isinstance(fetched, ResolutionError)
+    return fetched
+
+
+# --- The table of answers -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fault", "times", "requests"),
+    [
+        (faults.ResetBeforeAnswer(), 3, 4),
+        (faults.EVERY_FAULT["not-ready"], 3, 4),
+        (faults.EVERY_FAULT["bad-session-token"], 1, 2),
+        (faults.EVERY_FAULT["bad-token"], 1, 2),
+        (faults.EVERY_FAULT["unresolved"], 1, 2),
+        (faults.EVERY_FAULT["crowded"], 2, 3),
+        (faults.EVERY_FAULT["internal-error"], 2, 3),
+        (faults.EVERY_FAULT["bad-gateway"], 2, 3),
+        (faults.EVERY_FAULT["unavailable"], 2, 3),
+        (faults.ResetInsideAnswer(), 2, 3),
+        (faults.Truncated(), 2, 3),
+        (faults.Latency(0.1), 1, 1),
+        (faults.SlowDrip("head", size=50, interval=0.01), 1, 1),
+        (faults.SlowDrip("body", size=50, interval=0.01), 1, 1),
+        (faults.Chunked(), 1, 1),
+        (faults.Reply(400, b'{"__type":"ThrottlingException","message":"slow"}'), 2, 3),
+        (faults.Reply(500, b'{"__type":"InternalFailure","message":"it broke"}'), 2, 3),
+        (faults.Reply(504, b'{"__type":"TimeoutError","message":"late"}'), 2, 3),
+    ],
+    ids=repr,
+)
+def test_what_passes_is_waited_for(
+    client: Client, emulator: Emulator, store: MemoryStore, *, fault: faults.Fault, times: int, requests: int
+) -> None:
+    """A fault that passes costs its retries, and the value comes."""
+    store.put_secret("s", "a value", version_id="1")
+    emulator.inject(fault, times=times)
+    assert (fetch(client), len(emulator.requests)) == (Raw("a value", None, "1"), requests)
+
+
+def test_a_refused_connection_is_waited_for(client: Client, emulator: Emulator, store: MemoryStore) -> None:
+    """A server that starts to listen a moment later is reached."""
+    store.put_secret("s", "a value", version_id="1")
+    emulator.inject(faults.Refuse(0.1))
+    assert fetch(client) == Raw("a value", None, "1")
+
+
+def test_a_connection_dropped_at_the_wrong_moment(client: Client, emulator: Emulator, store: MemoryStore) -> None:
+    """A kept-alive connection that the server ends as the request arrives is replaced: the caller hears nothing."""
+    store.put_secret("s", "a value", version_id="1")
+    emulator.inject(faults.DropKeptAlive())
+    values = [fetch(client) for _ in range(3)]
+    assert values == [Raw("a value", None, "1")] * 3
+    assert [record.connection for record in emulator.requests] == [1, 1, 2, 2]
+
+
+def test_one_fault_after_another(client: Client, emulator: Emulator, store: MemoryStore) -> None:
+    """Each kind of fault has retries of its own: a bad start does not use up those of a bad token."""
+    store.put_secret("s", "a value", version_id="1")
+    for name in ("not-ready", "reset-before-answer", "bad-session-token", "unresolved", "unavailable", "not-ready"):
+        fault = faults.EVERY_FAULT[name]
+        emulator.inject(fault)
+    assert (fetch(client), len(emulator.requests)) == (Raw("a value", None, "1"), 7)
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "requests", "says"),
+    [
+        (
+            faults.EVERY_FAULT["bad-session-token"],
+            errors.TokenRejectedError,
+            2,
+            (
+                "the extension answered 401 to the session token, which was read twice. Does something change "
+                "AWS_SESSION_TOKEN inside the function? Under SnapStart, update the extension's layer: older versions "
+                "reject every token there."
+            ),
+        ),
+        (
+            faults.EVERY_FAULT["bad-token"],
+            errors.TokenRejectedError,
+            2,
+            (
+                "the extension answered 403 to the session token, which was read twice. Does something change "
+                "AWS_SESSION_TOKEN inside the function? Under SnapStart, update the extension's layer: older versions "
+                "reject every token there."
+            ),
+        ),
+        (
+            faults.EVERY_FAULT["unresolved"],
+            errors.UnresolvedError,
+            2,
+            (
+                "AWS refused, and the extension does not tell why. One of:\n"
+                "  - it does not exist in this account and Region, or not in that version, stage or label\n"
+                "  - the function's role may not call secretsmanager:GetSecretValue on "
+                "arn:aws:secretsmanager:*:*:secret:s-??????\n"
+                "  - the role may not call kms:Decrypt on its customer-managed key\n"
+                "  - AWS throttled the call, or could not be reached\n"
+                "The cause is in the function's log. Look for lines that begin \"[AWS Parameters and Secrets Lambda "
+                'Extension]".'
+            ),
+        ),
+        (faults.Redirect(), errors.ProtocolError, 1, f"the answer (302) redirects, which is never followed. {ELSE}"),
+        (faults.Reply(418, b"tea"), errors.ProtocolError, 1, f"the answer (418) is of no known kind. {ELSE}"),
+        (faults.Reply(404, b"no"), errors.ProtocolError, 1, f"the answer (404) is of no known kind. {ELSE}"),
+        (
+            faults.EVERY_FAULT["not-json"],
+            errors.ProtocolError,
+            1,
+            f"the answer (200) is no JSON object with the fields of a value. {ELSE}",
+        ),
+        (
+            faults.EVERY_FAULT["no-fields"],
+            errors.ProtocolError,
+            1,
+            f"the answer (200) is no JSON object with the fields of a value. {ELSE}",
+        ),
+        (faults.HugeBody(), errors.ProtocolError, 1, f"the answer is larger than any value can be. {ELSE}"),
+    ],
+    ids=lambda item: repr(item)[:40],
+)
+def test_what_stays_wrong_is_an_error(
+    client: Client, emulator: Emulator, *, fault: faults.Fault, kind: type, requests: int, says: str
+) -> None:
+    """A fault that no wait mends is an error after its retries, and none where nothing can change."""
+    emulator.inject(fault, times=None)
+    error = failure(fetch(client))
+    assert (type(error), str(error), len(emulator.requests)) == (kind, f"{WANTED}: {says}", requests)
+
+
+def test_nothing_listens(client: Client, emulator: Emulator) -> None:
+    """A port that stays closed is an error after a second."""
+    emulator.inject(faults.Refuse(), times=None)
+    error = failure(fetch(client))
+    assert isinstance(error, errors.ExtensionUnavailableError)
+    assert str(error) == f"{WANTED}: nothing answered on 127.0.0.1:{emulator.port} for {error.seconds:.1f} s. {LAYER}"
+    assert 0.8 < error.seconds < LATE_SECONDS
+
+
+def test_every_connection_is_reset(client: Client, emulator: Emulator) -> None:
+    """A server that answers nothing, ever, is as good as none."""
+    emulator.inject(faults.ResetBeforeAnswer(), times=None)
+    error = failure(fetch(client))
+    assert isinstance(error, errors.ExtensionUnavailableError)
+    assert 5 < len(emulator.requests) < 20  # 10, 20, 40, 80 and then every 100 ms of one second
+
+
+def test_never_ready(client: Client, store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that stays not ready is an error after a second: this is the whole INIT phase."""
+    with Emulator(store, ready=False) as emulator:
+        for name, value in emulator.environment().items():
+            monkeypatch.setenv(name, value)
+        error = failure(fetch(client))
+        assert isinstance(error, errors.ExtensionNotReadyError)
+        assert str(error) == (
+            f'{WANTED}: the extension answered "not ready to serve traffic" for {error.seconds:.1f} s. Was this called '
+            "while the module was imported? The extension serves during invocations only: resolve inside the handler."
+        )
+        assert 5 < len(emulator.requests) < 20
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "what"),
+    [
+        ("crowded", 429, "the answer was 429"),
+        ("internal-error", 500, "the answer was 500"),
+        ("truncated", None, "the connection was lost in the middle of the answer"),
+        ("reset-inside-answer", None, "the connection was lost in the middle of the answer"),
+    ],
+)
+def test_overload_that_stays(
+    client: Client, emulator: Emulator, store: MemoryStore, *, name: str, status: int | None, what: str
+) -> None:
+    """An overload is asked again as long as there is time, and no longer."""
+    store.put_secret("s", "a value")
+    emulator.inject(faults.EVERY_FAULT[name], times=None)
+    error = failure(fetch(client, seconds=SHORT_SECONDS))
+    assert isinstance(error, errors.ServerError)
+    assert str(error) == f"{WANTED}: {what}; asked {error.attempts} times in {error.seconds:.2f} s. {LOG}"
+    assert (error.status, error.attempts) == (status, len(emulator.requests))
+    assert 1 < error.attempts < 6  # after 50 to 100 ms, then 100 to 200, ...
+    assert error.seconds <= SHORT_SECONDS
+
+
+# --- Time ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limit", "says"),
+    [
+        (deadline(SHORT_SECONDS), f"no answer within {SHORT_SECONDS:.2f} s (the timeout). {ROUTE}"),
+        (
+            Deadline(0.0, 0.0, "invocation"),
+            f"no answer within 0.00 s (what the invocation had left, less a reserve). {ROUTE}",
+        ),
+    ],
+    ids=["timeout", "invocation"],
+)
+def test_no_answer_in_time(client: Client, emulator: Emulator, limit: Deadline, says: str) -> None:
+    """A server that hangs costs the time that there is: the error says what set it."""
+    emulator.inject(faults.Hang(), times=None)
+    began = monotonic()
+    ends = deadline(limit.seconds).ends
+    error = failure(client.fetch([SECRET], Deadline(ends, limit.seconds, limit.bound))[SECRET.path])
+    assert (type(error), str(error)) == (errors.DeadlineExceededError, f"{WANTED}: {says}")
+    assert monotonic() - began < LATE_SECONDS
+
+
+def test_without_time_nothing_is_asked(client: Client, emulator: Emulator) -> None:
+    """With no time left no request is sent."""
+    assert isinstance(fetch(client, seconds=0.0), errors.DeadlineExceededError)
+    assert emulator.requests == []
+
+
+@pytest.mark.parametrize("name", ["not-ready", "reset-before-answer", "unresolved", "unavailable"])
+def test_no_wait_goes_past_the_deadline(client: Client, emulator: Emulator, name: str) -> None:
+    """A wait that would end after the deadline is not begun."""
+    emulator.inject(faults.EVERY_FAULT[name], times=None)
+    began = monotonic()
+    failure(fetch(client, seconds=0.02))
+    assert len(emulator.requests) <= 2
+    assert monotonic() - began < LATE_SECONDS
+
+
+# --- The token ----------------------------------------------------------------------------------------------------
+
+
+def test_no_token(client: Client, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a token nothing is asked, and the error names the ways to run a handler elsewhere."""
+    monkeypatch.delenv("AWS_SESSION_TOKEN")
+    error = failure(fetch(client))
+    assert str(error) == (
+        f"{WANTED}: there is no AWS_SESSION_TOKEN, so this is not a Lambda execution environment. To run a handler on "
+        "your own machine: `lambdasecrets invoke app.py:handler --secrets secrets.toml`; in a test: pass the values as "
+        "keyword arguments, or start `lambdasecrets.dev.emulator.Emulator`."
+    )
+    assert emulator.requests == []
+
+
+def test_the_token_is_read_for_every_request(
+    client: Client, emulator: Emulator, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token that is exchanged between two requests is used at once."""
+    store.put_secret("s", "a value")
+    for token in ("one", "two"):
+        emulator.token = token
+        monkeypatch.setenv("AWS_SESSION_TOKEN", token)
+        fetch(client)
+    assert [record.token_ok for record in emulator.requests] == [True, True]
+
+
+def test_a_rejected_token_is_read_again(
+    client: Client, emulator: Emulator, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token that was refreshed in the meantime is read anew, from SnapStart's endpoint here, once."""
+    store.put_secret("s", "a value", version_id="1")
+    tokens = iter(["old", emulator.token])
+
+    def serve(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(answer(json.dumps({"Token": next(tokens)}).encode()))
+
+    with serving(serve) as endpoint:
+        monkeypatch.delenv("AWS_SESSION_TOKEN")
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{endpoint.port}/")
+        assert fetch(client) == Raw("a value", None, "1")
+    assert [record.token_ok for record in emulator.requests] == [False, True]
+
+
+# --- The wave -----------------------------------------------------------------------------------------------------
+
+
+def test_each_of_a_wave_has_an_outcome_of_its_own(client: Client, emulator: Emulator, store: MemoryStore) -> None:
+    """A value that fails does not take the others with it, nor ask for them again."""
+    store.put_secret("s", "a value", version_id="1")
+    store.put_parameter("/p", "text")
+    requests = [SECRET, wanted(Secret("missing")), wanted(Parameter("/p"))]
+    got = client.fetch(requests, deadline(SECONDS))
+    assert (got[requests[0].path], got[requests[2].path]) == (Raw("a value", None, "1"), Raw("text", None, "1"))
+    assert isinstance(got[requests[1].path], errors.UnresolvedError)
+    assert sorted([SECRET.path, *[requests[1].path] * 2, requests[2].path]) == sorted(
+        record.target for record in emulator.requests
+    )
+
+
+@pytest.mark.parametrize(
+    ("likely_cached", "most", "connections"),
+    [(True, None, {1}), (False, None, {1, 2, 3, 4, 5, 6}), (False, "2", {1, 2, 3, 4}), (False, "9", set(range(1, 11)))],
+    ids=["cached", "new", "new, two connections", "new, many connections"],
+)
+def test_how_many_lanes(
+    client: Client,
+    emulator: Emulator,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    likely_cached: bool,
+    most: str | None,
+    connections: set[int],
+) -> None:
+    """New values come over as many connections as the extension serves for each backend, cached ones over one."""
+    if most is not None:
+        monkeypatch.setenv("PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS", most)
+    requests = [wanted(kind(f"n{number}"), is_optional=True) for kind in (Secret, Parameter) for number in range(5)]
+    client.fetch(requests, deadline(SECONDS), likely_cached=likely_cached)
+    assert {record.connection for record in emulator.requests} == connections
+    assert len(emulator.requests) == len(requests)
+
+
+def test_an_absent_optional_value_is_asked_for_once(client: Client, emulator: Emulator) -> None:
+    """The generic refusal of a value that has a default is no reason to ask again."""
+    assert isinstance(fetch(client, wanted(Secret("s"), is_optional=True)), errors.UnresolvedError)
+    assert len(emulator.requests) == 1
+
+
+# --- The agent ----------------------------------------------------------------------------------------------------
+
+
+def test_the_agent_gives_values(client: Client, agent: Emulator, store: MemoryStore) -> None:
+    """A value of the agent is marked as one."""
+    store.put_secret("s", "a value", version_id="1")
+    assert fetch(client) == Raw("a value", None, "1", from_agent=True)
+    assert [SECRET.path] == [record.target for record in agent.requests]
+
+
+def test_the_agent_passes_its_cache(client: Client, agent: Emulator, store: MemoryStore) -> None:
+    """A refresh is asked for in the agent's words, and answered under the path that was asked for."""
+    store.put_secret("s", "a value", version_id="1")
+    got = client.fetch([SECRET], deadline(SECONDS), refresh=True)
+    assert got == {SECRET.path: Raw("a value", None, "1", from_agent=True)}
+    assert [f"{SECRET.path}&refreshNow=true"] == [record.target for record in agent.requests]
+
+
+def test_the_agent_says_what_is_missing(client: Client, agent: Emulator) -> None:
+    """What does not exist is said to be so, and not asked for again."""
+    assert str(failure(fetch(client))) == (
+        f"{WANTED}: it does not exist in this account and Region, or not in that version or stage "
+        "(ResourceNotFoundException, status 400). Check the name, the Region, the version and the stage."
+    )
+    assert len(agent.requests) == 1
+
+
+def test_the_agent_says_what_is_denied(client: Client, agent: Emulator, store: MemoryStore) -> None:
+    """What the role may not read is said to be so, with the statement to add."""
+    store.deny("s")
+    assert str(failure(fetch(client))) == (
+        f"{WANTED}: the role may not read it (AccessDeniedException, status 400). Allow secretsmanager:GetSecretValue "
+        "on arn:aws:secretsmanager:*:*:secret:s-?????? in the role's policy."
+    )
+    assert len(agent.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "says"),
+    [
+        (
+            "DecryptionFailure",
+            errors.DecryptionError,
+            (
+                "it could not be decrypted (DecryptionFailure, status 400). Allow kms:Decrypt on the secret's "
+                "customer-managed key, and see that the key is enabled."
+            ),
+        ),
+        (
+            "InvalidRequestException",
+            errors.AnswerError,
+            (
+                "AWS answered with an error (InvalidRequestException, status 400). See the error codes of "
+                "GetSecretValue in the Secrets Manager API reference."
+            ),
+        ),
+        *(
+            (
+                code,
+                errors.AnswerError,
+                (
+                    "AWS answered with an error (unknown, status 400). See the error codes of GetSecretValue in the "
+                    "Secrets Manager API reference."
+                ),
+            )
+            for code in ("", "two words", "Zoë", "x" * 65)
+        ),
+    ],
+)
+def test_the_agents_other_errors(client: Client, agent: Emulator, code: str, kind: type, says: str) -> None:
+    """AWS's code is shown where it is one: a word of letters and digits."""
+    agent.inject(faults.Reply(400, json.dumps({"__type": code, "message": "m"}).encode()), times=None)
+    error = failure(fetch(client))
+    assert (type(error), str(error), len(agent.requests)) == (kind, f"{WANTED}: {says}", 1)
+
+
+def test_the_agent_has_no_parameters(client: Client, agent: Emulator) -> None:
+    """A parameter that is asked of the agent is an error that says which server this is."""
+    assert str(failure(fetch(client, wanted(Parameter("/p"))))) == (
+        "Cannot resolve 'x' of app.handler, Parameter('/p'): the AWS Secrets Manager Agent listens on this port, and "
+        "it does not serve Parameter Store. Use the Parameters and Secrets Lambda Extension, or keep the value in "
+        "Secrets Manager."
+    )
+    assert len(agent.requests) == 1
+
+
+# --- Bodies -------------------------------------------------------------------------------------------------------
+
+PARAMETER = wanted(Parameter("/p/x"))
+_NO_BASE64: list[Any] = [1, "A", "AA=", "A?==", "AA==AA==", "é", []]
+LATE = Deadline(0.0, 0.0, "timeout")
+
+
+@pytest.mark.parametrize(
+    ("request_", "name", "raw"),
+    [
+        (SECRET, "extension_secret.json", Raw('{"user":"Zoë","password":"new"}', None, VERSION_2)),
+        (SECRET, "extension_secret_previous.json", Raw('{"user":"Zoë","password":"a\\"b"}', None, VERSION_1)),
+        (SECRET, "extension_secret_binary.json", Raw(None, bytes([0, 255, 254, 62]), VERSION_1)),
+        (SECRET, "agent_secret.json", Raw('{"user":"Zoë","password":"new"}', None, VERSION_2, from_agent=True)),
+        (SECRET, "agent_secret_binary.json", Raw(None, bytes([0, 255, 254, 62]), VERSION_1, from_agent=True)),
+        (PARAMETER, "extension_parameter.json", Raw("v", None, "1")),
+        (PARAMETER, "extension_parameter_list.json", Raw("eu-west-1,us-east-1", None, "1", is_list=True)),
+        (PARAMETER, "extension_parameter_secure.json", Raw("pass word", None, "1")),
+        (PARAMETER, "extension_parameter_label.json", Raw("first", None, "1")),
+        (PARAMETER, "extension_reference.json", Raw('{"user":"Zoë","password":"new"}', None, "0")),
+        (PARAMETER, "extension_reference_binary.json", Raw(None, None, "0")),
+    ],
+)
+def test_reads_what_was_recorded(request_: Request, name: str, raw: Raw) -> None:
+    """Answers written letter by letter from AWS's documentation read as they should."""
+    assert _verdict(request_, Answer(200, golden(name)), LATE) == raw
+
+
+@pytest.mark.parametrize(
+    ("request_", "content"),
+    [
+        (SECRET, []),
+        (SECRET, None),
+        (SECRET, {"SecretString": "s"}),
+        (SECRET, {"SecretString": "s", "VersionId": 1}),
+        (SECRET, {"SecretString": 1, "VersionId": "v"}),
+        (SECRET, {"VersionId": "v"}),
+        (SECRET, {"SecretString": None, "SecretBinary": None, "VersionId": "v"}),
+        (SECRET, {"SecretString": "s", "SecretBinary": "AA==", "VersionId": "v"}),
+        *((SECRET, {"SecretBinary": binary, "VersionId": "v"}) for binary in _NO_BASE64),
+        (PARAMETER, []),
+        (PARAMETER, {"Parameter": []}),
+        (PARAMETER, {"Parameter": {"Value": "v"}}),
+        (PARAMETER, {"Parameter": {"Version": 1}}),
+        (PARAMETER, {"Parameter": {"Version": "1", "Value": "v"}}),
+        (PARAMETER, {"Parameter": {"Version": 1, "Value": 2}}),
+        (PARAMETER, {"SecretString": "s", "VersionId": "v"}),
+    ],
+)
+def test_refuses_what_is_no_value(request_: Request, content: Any) -> None:
+    """An answer without the fields of a value, or with others in their place, is no value."""
+    body = json.dumps(content).encode()
+    assert isinstance(_verdict(request_, Answer(200, body), LATE), errors.ProtocolError)
+
+
+@bounded
+@given(
+    status=st.integers(100, 599),
+    body=st.binary()
+    | st.builds(
+        lambda content: json.dumps(content).encode(),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.text(),
+            lambda inner: (
+                st.lists(inner)
+                | st.dictionaries(
+                    st.sampled_from(
+                        ["__type", "Parameter", "Value", "Version", "SecretString", "SecretBinary", "VersionId"]
+                    ),
+                    inner,
+                )
+            ),
+        ),
+    ),
+    request_=st.sampled_from([SECRET, PARAMETER]),
+)
+def test_no_answer_is_beyond_it(status: int, body: bytes, request_: Request) -> None:
+    """Whatever a server answers becomes a value, an error of the tree or a retry: nothing is raised."""
+    assert type(_verdict(request_, Answer(status, body), LATE)).__module__.startswith("lambdasecrets.")
+
+
+@bounded
+@given(text=st.text(), name=st.text(min_size=1).filter(lambda name: name.strip() and not set(name) & set("{}")))
+def test_any_text_of_any_name_comes_as_it_is(text: str, name: str) -> None:
+    """A value reads as the text that was stored, and a binary one as its bytes."""
+    content: dict[str, Any] = {"VersionId": name, "SecretString": text, "SecretBinary": None, "ResultMetadata": {}}
+    binary = content | {"SecretString": None, "SecretBinary": base64.b64encode(text.encode()).decode()}
+    assert _verdict(SECRET, Answer(200, json.dumps(content).encode()), LATE) == Raw(text, None, name)
+    assert _verdict(SECRET, Answer(200, json.dumps(binary).encode()), LATE) == Raw(None, text.encode(), name)

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from lambdasecrets import _resolver, use_session
+from lambdasecrets.dev.emulator import Emulator
+from lambdasecrets.dev.invoke import Target, invoke
+from lambdasecrets.dev.stores import MemoryStore, load_secrets_file
+from tests.pages import ROOT
+from tests.scenes import served
+
+EXAMPLES = ROOT / "examples"
+
+RESULTS: list[tuple[str, Any, Any]] = [
+    (
+        "quickstart/app.py:handler",
+        {"order_id": 7},
+        {
+            "order_id": 7,
+            "database": "orders@db.internal:5432",
+            "api_key_configured": True,
+            "page_size": 25,
+            "regions": ["eu-central-1", "eu-west-1"],
+        },
+    ),
+    ("declarations/app.py:read", {}, "reads from db.internal"),
+    ("declarations/app.py:write", {}, "writes to db.internal, 50 at a time"),
+    (
+        "declarations/app.py:rotate",
+        {},
+        {"password_changed": True, "first_page_size": 10, "tested_page_size": 25},
+    ),
+    ("declarations/app.py:charge", {}, True),
+    ("declarations/app.py:show", {}, {"banner": "Welcome", "theme": None}),
+    (
+        "config_model/app.py:handler",
+        {},
+        {"database": "orders@db.internal", "payments_configured": True, "page_size": 25, "attempts": 3},
+    ),
+    ("methods_async/app.py:handler", {}, {"currency": "EUR", "api_key_configured": True}),
+    ("methods_async/app.py:async_handler", {"items": ["tea", "jam"]}, ["tea: 5 EUR", "jam: 5 EUR"]),
+    ("caching/app.py:handler", {}, {"api_key_configured": True}),
+    ("connection_pool/app.py:handler", {}, {"logged_in": True, "sessions_made": 1}),
+    (
+        "own_session/app.py:handler",
+        {},
+        {"api_key_configured": True, "asked": ["/secretsmanager/get?secretId=orders%2Fstripe"]},
+    ),
+]
+RUN_BELOW = {"powertools", "testing"}
+RUN_BY_OTHERS = {"rotation", "values"}  # test_examples_rotation.py; test_docs.py, as a page shows its result
+
+
+@pytest.fixture(autouse=True)
+def own_transport() -> Iterator[None]:
+    """Take back the Session that an example hands in."""
+    yield
+    _resolver.shared().close()
+    use_session(None)
+
+
+@contextmanager
+def opened(target: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Callable[..., Any], Emulator, MemoryStore]]:
+    """Serve an example's values; give its handler, the emulator and the store."""
+    file = load_secrets_file((EXAMPLES / target).parent / "secrets.toml")
+    with served(file, monkeypatch) as emulator:
+        yield Target.parse(f"{EXAMPLES}/{target}").load(), emulator, file.store
+
+
+def run(target: str, event: Any) -> Any:
+    """Run an example as `lambdasecrets invoke` does."""
+    secrets = load_secrets_file((EXAMPLES / target).parent / "secrets.toml")
+    return json.loads(invoke(Target.parse(f"{EXAMPLES}/{target}"), secrets, event))
+
+
+def api_event(path: str) -> dict[str, Any]:
+    """Make what API Gateway sends."""
+    return {"path": path, "httpMethod": "GET", "headers": {}, "requestContext": {}}
+
+
+@pytest.mark.parametrize(("target", "event", "result"), RESULTS, ids=[target for target, _, _ in RESULTS])
+def test_every_example_runs(target: str, event: Any, result: Any) -> None:
+    """A handler in examples/ returns what its page says, over the values beside it."""
+    assert result == run(target, event)
+
+
+def test_no_example_is_forgotten() -> None:
+    """Every folder in examples/ is run by a test."""
+    folders = {path.parent.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.rglob("*.py")}
+
+    assert folders == {target.partition("/")[0] for target, _, _ in RESULTS} | RUN_BELOW | RUN_BY_OTHERS
+
+
+def test_resolving_outside_a_handler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A config model and a version of a secret are to be had in a script."""
+    with opened("config_model/app.py:report", monkeypatch) as (report, _, _):
+        assert report() == "db.internal, before the last rotation old-db.internal"
+
+
+def test_one_session_for_each_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What hangs on a frozen model is made once, and again when the secret has rotated."""
+    with opened("connection_pool/app.py:handler", monkeypatch) as (handler, _, store):
+        made = [handler({}, None)["sessions_made"] for _ in range(3)]
+        store.put_secret("orders/warehouse", {"username": "orders", "password": "another made-up password"})
+        made += [handler({}, None)["sessions_made"] for _ in range(3)]
+
+    assert made == [1, 1, 1, 2, 2, 2]
+
+
+def test_max_age_asks_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a `max_age` the extension is asked at the first of several invocations."""
+    with opened("caching/app.py:handler", monkeypatch) as (handler, emulator, _):
+        results = [handler({}, None) for _ in range(3)]
+        asked = len(emulator.requests)
+
+    assert (results, asked) == ([{"api_key_configured": True}] * 3, 1)
+
+
+def test_routes_and_log_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    """Routes get injected and resolved values, and each invocation writes one structured line."""
+    order = run("powertools/app.py:handler", api_event("/orders/7"))
+    regions = run("powertools/app.py:handler", api_event("/regions"))
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    assert json.loads(order["body"]) == {"order_id": "7", "read_from": "db.internal"}
+    assert json.loads(regions["body"]) == {"regions": ["eu-central-1", "eu-west-1"]}
+    assert [(line["message"], line["service"], line["sources"]) for line in lines] == [
+        ("resolved", "orders", {"database": "server"})
+    ] * 2
+
+
+def test_the_tests_of_an_example() -> None:
+    """The tests that show how to test pass."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null", "test_app.py"],
+        cwd=EXAMPLES / "testing",
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        timeout=120,
+    )
+
+    assert (done.returncode, done.stdout.rpartition("\n5 passed")[1].strip()) == (0, "5 passed"), done.stdout

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import lambdasecrets
+
+PACKAGE = Path(lambdasecrets.__file__).parent
+SECONDS = 60.0  # for a busy machine: an import takes less than one
+
+UNWANTED = (
+    "asyncio",
+    "aws_lambda_powertools",
+    "boto3",
+    "botocore",
+    "http.server",
+    "lambdasecrets.dev",
+    "lambdasecrets.powertools",
+    "lambdasecrets.testing",
+    "pytest",
+    "rich",
+    "typer",
+)
+
+APP = """
+from typing import Annotated, Any
+from pydantic import BaseModel
+from lambdasecrets import Parameter, Secret, inject_secrets
+
+class Database(BaseModel):
+    host: str
+
+class Config(BaseModel):
+    database: Annotated[Database, Secret("{STAGE}/database")]
+
+@inject_secrets(max_age=5, stale_if_error=60, timeout=1, retry_on=(ValueError,), on_resolve=print)
+def handler(event: Any, context: Any, *, config: Config, size: Annotated[int, Parameter("/{STAGE}/size")] = 50): ...
+
+@inject_secrets
+def plain(event: Any, context: Any, *, key: Annotated[str, Secret("{KEY_ARN}", key="k")]): ...
+"""
+
+RECORDING = """
+import os
+from collections.abc import MutableMapping
+
+class Recording(MutableMapping):
+    def __init__(self, real):
+        self.real, self.read = real, []
+    def __getitem__(self, name):
+        self.read.append(name)
+        return self.real[name]
+    def __setitem__(self, name, value):
+        self.real[name] = value
+    def __delitem__(self, name):
+        del self.real[name]
+    def __iter__(self):
+        self.read.append("every name")
+        return iter(self.real)
+    def __len__(self):
+        return len(self.real)
+
+os.environ = Recording(os.environ)
+"""
+
+# Of what this library reads, so that what its dependencies read is theirs.
+RECORDED = """
+import json
+ours = ("AWS_", "KEY_", "LAMBDASECRETS_", "PARAMETERS_", "SECRETS_", "SSM_", "STAGE", "every name")
+print(json.dumps([name for name in os.environ.read if name.startswith(ours)]))
+"""
+
+
+def run(source: str, *, path: Path = PACKAGE.parent) -> object:
+    """Run code in a fresh interpreter, and give what it prints as JSON."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("AWS_") and name != "PYTHONPATH"
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", source],
+        env=environment | {"PYTHONPATH": str(path)},
+        cwd=path,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout)
+
+
+def test_import_is_lean() -> None:
+    """Importing the library imports nothing of Powertools, boto3, the workshop, or whatever else can wait."""
+    source = f"import json, sys, lambdasecrets; print(json.dumps([m for m in {UNWANTED} if m in sys.modules]))"
+    assert run(source) == []
+
+
+def test_decorating_is_lean() -> None:
+    """Decorating handlers imports no more than importing the library does."""
+    source = f"{APP}\nimport json, sys; print(json.dumps([m for m in {UNWANTED} if m in sys.modules]))"
+    assert run(source) == []
+
+
+def test_nothing_is_read_at_import() -> None:
+    """Importing the library and decorating handlers reads no environment variable."""
+    assert run(f"{RECORDING}\n{APP}\n{RECORDED}") == []
+
+
+def test_recording_records() -> None:
+    """The environment of the test above notices who reads it."""
+    source = f"{RECORDING}\n{APP}\nplain.__lambdasecrets__.wave(frozenset())\n{RECORDED}"
+    assert run(source) == ["KEY_ARN"]
+
+
+def test_no_socket_at_import() -> None:
+    """Importing the library and decorating handlers opens no socket and starts no thread."""
+    source = f"""
+import json, socket, sys, threading
+seen = []
+sys.addaudithook(lambda event, _: seen.append(event) if event.startswith(("socket.connect", "subprocess")) else None)
+{APP}
+print(json.dumps([seen, threading.active_count()]))
+"""
+    assert run(source) == [[], 1]
+
+
+def test_runtime_without_workshop(tmp_path: Path) -> None:
+    """The runtime works with the workshop's folder deleted."""
+    shutil.copytree(PACKAGE, tmp_path / "lambdasecrets", ignore=shutil.ignore_patterns("dev", "__pycache__"))
+    source = f"{APP}\nimport json, lambdasecrets; print(json.dumps([lambdasecrets.__file__, str(plain.__signature__)]))"
+    assert run(source, path=tmp_path) == [
+        str(tmp_path / "lambdasecrets" / "__init__.py"),
+        "(event: Any, context: Any)",
+    ]
+
+
+def test_all() -> None:
+    """`__all__` is sorted, and lists what the package shows."""
+    shown = {
+        name
+        for name, value in vars(lambdasecrets).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType)
+    }
+    assert sorted(shown) == lambdasecrets.__all__
+
+
+def test_py_typed() -> None:
+    """The package says that it is typed."""
+    assert (PACKAGE / "py.typed").read_bytes() == b""

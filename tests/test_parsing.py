@@ -1,0 +1,1073 @@
+# ruff: noqa: UP007, UP045 - both ways of writing a union must work
+
+import enum
+import ipaddress
+import json
+import re
+import traceback
+import uuid
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any, ForwardRef, Generic, Literal, NamedTuple, NewType, Optional, TypeVar, Union
+
+import pydantic
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import (
+    AfterValidator,
+    AnyUrl,
+    Base64Bytes,
+    Base64Str,
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Discriminator,
+    Field,
+    ImportString,
+    InstanceOf,
+    Json,
+    JsonValue,
+    PlainValidator,
+    PostgresDsn,
+    RootModel,
+    SecretBytes,
+    SecretStr,
+    StrictInt,
+    Tag,
+    TypeAdapter,
+    WrapValidator,
+    create_model,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError, PydanticKnownError, core_schema
+from typing_extensions import TypeAliasType, TypedDict
+
+from lambdasecrets import DeclarationError, InvalidValueError, Parameter, Problem, Secret, Subject
+from lambdasecrets._decorator import _or_raise
+from lambdasecrets._parsing import Raw, assembler, field_reader, parsed_json, parsed_object, reader
+from lambdasecrets._signature import Config, Node, value_plan
+from tests.properties import bounded
+
+SUBJECT = Subject("app.handler", ("value",), ("Secret('x')",))
+LAMBDASECRETS = str(Path(_or_raise.__code__.co_filename).parent)
+T = TypeVar("T")
+
+
+class Color(enum.Enum):
+    RED = "red"
+    BLUE = 1
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+
+
+class Database(BaseModel, frozen=True):
+    host: str
+    password: SecretStr = SecretStr("")
+    port: int = 5432
+
+
+class Strict(BaseModel, extra="forbid", strict=True):
+    port: int
+    since: Optional[date] = None
+
+
+class Aliased(BaseModel):
+    host: str = Field(alias="hostName")
+
+
+@dataclass
+class Point:
+    x: int
+
+
+class Place(TypedDict):
+    x: int
+
+
+class Pair(NamedTuple):
+    x: int
+    y: str
+
+
+class Numbers(RootModel[list[int]]):
+    pass
+
+
+class Word(RootModel[str]):
+    pass
+
+
+class Box(BaseModel, Generic[T]):
+    content: T
+
+
+class Tree(BaseModel):
+    children: list["Tree"] = []
+
+
+class Cat(BaseModel):
+    kind: Literal["cat"]
+    lives: int
+
+
+class Dog(BaseModel):
+    kind: Literal["dog"]
+    name: str
+
+
+class Early(BaseModel):
+    late: "Late"
+
+
+class Late(BaseModel):
+    x: int
+
+
+class Half(BaseModel):
+    value: "Nowhere"  # type: ignore[name-defined]  # noqa: F821 - that is the point
+
+
+class Unknown:
+    pass
+
+
+class Version(tuple[int, ...]):
+    """A type that tells pydantic itself how it is read, in two steps."""
+
+    __slots__ = ()
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> core_schema.CoreSchema:
+        parse = core_schema.no_info_plain_validator_function(lambda text: cls(map(int, text.split("."))))
+        return core_schema.chain_schema([core_schema.str_schema(), parse])
+
+
+Pet = Annotated[Union[Cat, Dog], Field(discriminator="kind")]
+Tagged = Annotated[
+    Union[Annotated[Cat, Tag("c")], Annotated[Dog, Tag("d")]],
+    Discriminator(lambda data: "c" if "lives" in data else "d"),
+]
+Named = TypeAliasType("Named", dict[str, int])
+UserId = NewType("UserId", int)
+
+
+def read(declared: Any, text: str, *, key: Optional[str] = None, is_list: bool = False) -> Any:
+    """Read a text as a declared type."""
+    return reader("here", declared).read(Raw(text, None, "1", is_list=is_list), key, SUBJECT)
+
+
+def read_bytes(declared: Any, binary: bytes, *, key: Optional[str] = None) -> Any:
+    """Read a binary secret as a declared type."""
+    return reader("here", declared).read(Raw(None, binary, "1"), key, SUBJECT)
+
+
+def problems(result: Any) -> list[str]:
+    """List what does not fit."""
+    assert isinstance(result, InvalidValueError), result
+    assert result.subject is SUBJECT
+    return [str(problem) for problem in result.problems]
+
+
+def _model(**fields: Any) -> Any:
+    return create_model("Made", **fields)
+
+
+def _raiser(make: Callable[[Any], Exception]) -> Callable[[Any], Any]:
+    def refuse(value: Any) -> Any:
+        raise make(value)
+
+    return refuse
+
+
+def refusal(declared: Any) -> str:
+    """Say why a declared type is refused."""
+    with pytest.raises(DeclarationError) as caught:
+        reader("parameter 'x' of app.handler", declared)
+    return str(caught.value)
+
+
+# --- How a value is read -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("declared", "text", "expected"),
+    [
+        (str, "hunter2", "hunter2"),
+        (str, "", ""),
+        (str, ' {"a": 1}\n', ' {"a": 1}\n'),
+        (str, "null", "null"),
+        (SecretStr, "hunter2", SecretStr("hunter2")),
+        (pydantic.Secret[str], "hunter2", pydantic.Secret[str]("hunter2")),
+        (pydantic.Secret[int], "7", pydantic.Secret[int](7)),
+        (int, "50", 50),
+        (int, "-9007199254740993", -9007199254740993),
+        (StrictInt, "50", 50),
+        (float, "2.5", 2.5),
+        (bool, "true", True),
+        (bool, "0", False),
+        (complex, "1+2j", 1 + 2j),
+        (Decimal, "0.10", Decimal("0.10")),
+        (Fraction, "1/3", Fraction(1, 3)),
+        (Color, "red", Color.RED),
+        (Level, "1", Level.LOW),
+        (Literal["a", "b"], "b", "b"),
+        (date, "2026-11-22", date(2026, 11, 22)),
+        (datetime, "2026-11-22T10:00:00Z", datetime(2026, 11, 22, 10, tzinfo=timezone.utc)),
+        (time, "10:30", time(10, 30)),
+        (timedelta, "PT90S", timedelta(seconds=90)),
+        (uuid.UUID, "8c5a4f0e-6f0f-4b8a-9d27-0a1b2c3d4e5f", uuid.UUID("8c5a4f0e-6f0f-4b8a-9d27-0a1b2c3d4e5f")),
+        (AnyUrl, "https://example.com/", AnyUrl("https://example.com/")),
+        (PostgresDsn, "postgres://u:p@h:5432/d", PostgresDsn("postgres://u:p@h:5432/d")),
+        (ipaddress.IPv4Address, "10.0.0.1", ipaddress.IPv4Address("10.0.0.1")),
+        (Path, "/opt/x", Path("/opt/x")),
+        (re.Pattern, "a+", re.compile("a+")),
+        (ByteSize, "1KiB", ByteSize(1024)),
+        (ImportString, "json.dumps", json.dumps),
+        (Base64Str, "aGk=", "hi"),
+        (Word, "[1]", Word("[1]")),
+        (Version, "1.20", Version((1, 20))),
+        (UserId, "7", 7),
+        (int | float, "2.5", 2.5),
+        (Annotated[str, Field(min_length=3)], "abc", "abc"),
+        (Annotated[int, AfterValidator(abs)], "-3", 3),
+        (Annotated[int, BeforeValidator(lambda text: text.rstrip("%"))], "50%", 50),
+        (Annotated[int, WrapValidator(lambda text, inner: inner(text[1:]))], "v5", 5),
+        (Annotated[Unknown, PlainValidator(lambda text: text.upper())], "x", "X"),
+        (Optional[int], "50", 50),
+        (int | None, "50", 50),
+        (Optional[str], "null", "null"),
+    ],
+    ids=str,
+)
+def test_text(declared: Any, text: str, expected: Any) -> None:
+    """Texts, numbers and the like are read from the text itself."""
+    result = read(declared, text)
+    assert expected == result
+    assert type(expected) is type(result)
+
+
+@pytest.mark.parametrize(
+    ("declared", "text", "expected"),
+    [
+        (Database, '{"host": "h", "port": "1"}', Database(host="h", port=1)),
+        (Strict, '{"port": 1, "since": "2026-11-22"}', Strict(port=1, since=date(2026, 11, 22))),
+        (Aliased, '{"hostName": "h"}', Aliased(hostName="h")),
+        (Box[int], '{"content": 1}', Box[int](content=1)),
+        (Tree, '{"children": [{}]}', Tree(children=[Tree()])),
+        (Numbers, "[1, 2]", Numbers([1, 2])),
+        (Point, '{"x": 1}', Point(1)),
+        (Place, '{"x": 1}', {"x": 1}),
+        (Pair, '[1, "a"]', Pair(1, "a")),
+        (dict, '{"a": [null, 1.5]}', {"a": [None, 1.5]}),
+        (dict[str, int], '{"a": 1}', {"a": 1}),
+        (Named, '{"a": 1}', {"a": 1}),
+        (Mapping[str, int], '{"a": 1}', {"a": 1}),
+        (OrderedDict[str, int], '{"a": 1}', OrderedDict(a=1)),
+        (defaultdict[str, int], '{"a": 1}', defaultdict(int, a=1)),
+        (Counter[str], '{"a": 1}', Counter("a")),
+        (list, "[1, null]", [1, None]),
+        (list[int], '[1, "2"]', [1, 2]),
+        (list[bytes], '["a"]', [b"a"]),
+        (tuple[int, ...], "[1, 2]", (1, 2)),
+        (tuple[int, str], '[1, "a"]', (1, "a")),
+        (set[int], "[1, 1]", {1}),
+        (frozenset[str], '["a"]', frozenset("a")),
+        (deque[int], "[1]", deque([1])),
+        (Sequence[int], "[1]", [1]),
+        (pydantic.Secret[Database], '{"host": "h"}', pydantic.Secret[Database](Database(host="h"))),
+        (Union[Cat, Dog], '{"kind": "dog", "name": "n"}', Dog(kind="dog", name="n")),
+        (Pet, '{"kind": "cat", "lives": 9}', Cat(kind="cat", lives=9)),
+        (Tagged, '{"kind": "cat", "lives": 9}', Cat(kind="cat", lives=9)),
+        (Annotated[list[int], Field(max_length=2)], "[1]", [1]),
+        (list[Annotated[int, AfterValidator(abs)]], "[-1]", [1]),
+        (Database | None, '{"host": "h"}', Database(host="h")),
+        (Database | None, "null", None),
+        (Optional[list[int]], "[1]", [1]),
+    ],
+    ids=str,
+)
+def test_json(declared: Any, text: str, expected: Any) -> None:
+    """Models and containers are read from the text as JSON."""
+    result = read(declared, text)
+    assert expected == result
+    assert type(expected) is type(result)
+
+
+@pytest.mark.parametrize(
+    ("declared", "text", "expected"),
+    [
+        (list[str], "eu-west-1,us-east-1", ["eu-west-1", "us-east-1"]),
+        (list, "1,a", ["1", "a"]),
+        (list[str], 'a"b,{},null, c ', ['a"b', "{}", "null", " c "]),
+        (list[int], "1,2", [1, 2]),
+        (list[float], "1.5", [1.5]),
+        (list[bool], "true,0", [True, False]),
+        (list[Color], "red,red", [Color.RED, Color.RED]),
+        (list[date], "2026-11-22", [date(2026, 11, 22)]),
+        (list[SecretStr], "a,b", [SecretStr("a"), SecretStr("b")]),
+        (tuple[int, str], "1,2", (1, "2")),
+        (tuple[int, ...], "1,2,3", (1, 2, 3)),
+        (set[int], "1,1,2", {1, 2}),
+        (frozenset[str], "a,a", frozenset("a")),
+        (Optional[list[int]], "1", [1]),
+        (Numbers, "1,2", Numbers([1, 2])),
+        (str, "a,b", "a,b"),
+        (bytes, "a,b", b"a,b"),
+    ],
+    ids=str,
+)
+def test_string_list(declared: Any, text: str, expected: Any) -> None:
+    """A StringList is split at its commas for a container, its items read as texts; others get the text."""
+    assert expected == read(declared, text, is_list=True)
+
+
+@pytest.mark.parametrize(
+    ("declared", "expected"),
+    [(bytes, "é€".encode()), (SecretBytes, SecretBytes("é€".encode())), (bytes | None, "é€".encode())],
+)
+def test_bytes(declared: Any, expected: Any) -> None:
+    """Bytes are a SecretBinary as it is, or the text's UTF-8 bytes."""
+    assert expected == read(declared, "é€")
+    assert expected == read_bytes(declared, "é€".encode())
+
+
+def test_encoded_bytes() -> None:
+    """Bytes that the type decodes are decoded."""
+    assert read(Base64Bytes, "aGk=") == b"hi"
+    assert read_bytes(Base64Bytes, b"aGk=") == b"hi"
+
+
+@pytest.mark.parametrize(
+    ("declared", "member", "expected"),
+    [
+        (str, "hunter2", "hunter2"),
+        (SecretStr, "", SecretStr("")),
+        (str, 1.5, "1.5"),
+        (str, True, "true"),
+        (str, {"a": [1]}, '{"a":[1]}'),
+        (int, 50, 50),
+        (int, "50", 50),
+        (bool, False, False),
+        (bool, "yes", True),
+        (float, 1, 1.0),
+        (date, "2026-11-22", date(2026, 11, 22)),
+        (Database, {"host": "h"}, Database(host="h")),
+        (Database, '{"host": "h"}', Database(host="h")),
+        (list[int], [1, 2], [1, 2]),
+        (list[int], "[1, 2]", [1, 2]),
+        (bytes, "é", "é".encode()),
+        (bytes, 5, b"5"),
+        (Optional[str], None, None),
+        (Optional[Database], None, None),
+        (Annotated[Unknown, PlainValidator(repr)], None, "None"),
+    ],
+)
+def test_key(declared: Any, member: Any, expected: Any) -> None:
+    """With a key, the member is read: a text like a whole text, anything else by its JSON, null as None."""
+    result = read(declared, json.dumps({"other": [], "k": member}), key="k")
+    assert expected == result
+    assert type(expected) is type(result)
+
+
+def test_key_of_string_list() -> None:
+    """With a key, commas part nothing."""
+    assert read(list[int], '{"k": [1, 2]}', key="k", is_list=True) == [1, 2]
+
+
+@pytest.mark.parametrize(("declared", "text"), [(list[int], "[1]"), (dict, "{}"), (Point, '{"x": 1}'), (Tree, "{}")])
+def test_fresh(declared: Any, text: str) -> None:
+    """Every reading gives a fresh object, which a handler may change."""
+    made, raw = reader("here", declared), Raw(text, None, "1")
+    first, second = made.read(raw, None, SUBJECT), made.read(raw, None, SUBJECT)
+    assert first == second
+    assert first is not second
+
+
+def test_raw_hides_the_value() -> None:
+    """What is kept between invocations shows no value."""
+    assert repr(Raw("hunter2", b"hunter2", "v1")) == "Raw(version='v1')"
+
+
+def test_model_defined_later() -> None:
+    """A model that names a later class is read once that class is there."""
+    assert read(Early, '{"late": {"x": 1}}') == Early(late=Late(x=1))
+
+
+# --- What is refused at import -------------------------------------------------------------------------------------
+
+UNDECIDED = (
+    "does not decide how the value is read. Declare a definite type, such as str, int, dict[str, str] or a model."
+)
+ONE_OF_THEM = "Declare one of them, or a union of models."
+
+
+@pytest.mark.parametrize(
+    ("declared", "expected"),
+    [
+        (Any, f"Any {UNDECIDED}"),
+        (object, f"object {UNDECIDED}"),
+        (None, f"None {UNDECIDED}"),
+        (T, f"~T {UNDECIDED}"),
+        (JsonValue, f"JsonValue {UNDECIDED}"),
+        (Json, f"Json {UNDECIDED}"),
+        (Iterable[int], f"collections.abc.Iterable[int] {UNDECIDED}"),
+        (Callable, f"Callable {UNDECIDED}"),
+        (type[int], f"type[int] {UNDECIDED}"),
+        (Optional[Any], f"Optional[Any] {UNDECIDED}"),
+        (InstanceOf[Unknown], f"Annotated[tests.test_parsing.Unknown, InstanceOf()] {UNDECIDED}"),
+        (
+            Union[str, dict],
+            f"Union[str, dict] mixes what is read as text with what is read as JSON. {ONE_OF_THEM}",
+        ),
+        (int | list[int], f"int | list[int] mixes what is read as text with what is read as JSON. {ONE_OF_THEM}"),
+        (str | bytes, f"str | bytes mixes what is read as text with what is read as bytes. {ONE_OF_THEM}"),
+        (
+            Database | bytes | str,
+            (
+                "tests.test_parsing.Database | bytes | str mixes what is read as text with what is read as JSON with "
+                f"what is read as bytes. {ONE_OF_THEM}"
+            ),
+        ),
+        *(
+            (
+                declared,
+                f"pydantic cannot read {shown} ({why}). Declare a type that pydantic knows, or teach it yours.",
+            )
+            for declared, shown, why in (
+                (Unknown, "Unknown", "PydanticSchemaGenerationError"),
+                (ForwardRef("Nowhere"), "ForwardRef('Nowhere')", "PydanticUndefinedAnnotation"),
+                (list[ForwardRef("Nowhere")], "list[ForwardRef('Nowhere')]", "PydanticUndefinedAnnotation"),  # type: ignore[misc]
+                (
+                    Annotated[str, Discriminator("k")],
+                    (
+                        "Annotated[str, Discriminator(discriminator='k', custom_error_type=None, "
+                        "custom_error_message=None, custom_error_context=None)]"
+                    ),
+                    "TypeError",
+                ),
+                (
+                    Annotated[str, pydantic.StringConstraints(pattern="(")],
+                    str(Annotated[str, pydantic.StringConstraints(pattern="(")]).replace("typing.", ""),
+                    "SchemaError",
+                ),
+            )
+        ),
+    ],
+    ids=str,
+)
+def test_refused(declared: Any, expected: str) -> None:
+    """A type that pydantic cannot read, or that does not decide how a value is read, is refused with the remedy."""
+    assert f"Cannot use parameter 'x' of app.handler: {expected}" == refusal(declared)
+
+
+def test_refused_model() -> None:
+    """A config model that pydantic cannot read is refused like any type."""
+    with pytest.raises(DeclarationError) as caught:
+        assembler("parameter 'x' of app.handler", Half)
+    assert str(caught.value) == (
+        "Cannot use parameter 'x' of app.handler: pydantic cannot read Half (PydanticUndefinedAnnotation). Declare a "
+        "type that pydantic knows, or teach it yours."
+    )
+
+
+# --- Config models -------------------------------------------------------------------------------------------------
+
+
+def made(model: Any, /, **texts: Any) -> Any:
+    """Make a config model of its fields' texts, or bytes, as an invocation does."""
+    config = value_plan(model).nodes[""]
+    assert isinstance(config, Config)
+    return _assembled(config, texts)
+
+
+def _assembled(config: Config, texts: dict[str, Any]) -> Any:
+    fields = {name: _node(node, texts[name]) for name, node in config.fields.items() if name in texts}
+    errors = [field for field in fields.values() if isinstance(field, InvalidValueError)]
+    return errors[0] if errors else assembler("here", config.model).assemble(fields, SUBJECT)
+
+
+def _node(node: Node, text: Any) -> Any:
+    if isinstance(node, Config):
+        return _assembled(node, text)
+    raw = (
+        Raw(None, text, "1")
+        if isinstance(text, bytes)
+        else Raw(text, None, "1", is_list="," in text and text[0] not in "[{")
+    )
+    return field_reader("here", node.type).read(raw, node.declaration.key, SUBJECT)
+
+
+class Inner(BaseModel):
+    key: Annotated[SecretStr, Secret("key", key="k")]
+    blob: Annotated[bytes, Secret("blob")] = b""
+
+
+class AppConfig(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    inner: Inner
+    database: Annotated[Database, Secret("database")] = Field(alias="db")
+    size: Annotated[int, Parameter("/size"), Field(le=100)] = Field(default=50, ge=10, validation_alias="pageSize")
+    regions: Annotated[tuple[str, ...], Parameter("/regions")] = ()
+    stage: str = "dev"
+
+
+def test_config() -> None:
+    """A config model is made of its fields, by their names whatever their aliases; the others keep their defaults."""
+    config = made(AppConfig, inner={"key": '{"k": "hunter2"}', "blob": b"\0"}, database='{"host": "h"}', regions="a,b")
+    assert config == AppConfig.model_construct(
+        inner=Inner(key=SecretStr("hunter2"), blob=b"\0"),
+        database=Database(host="h"),
+        size=50,
+        regions=("a", "b"),
+        stage="dev",
+    )
+    assert config.model_fields_set == {"inner", "database", "regions"}
+
+
+@pytest.mark.parametrize(
+    ("size", "kind"), [("9", "greater_than_equal"), ("101", "less_than_equal"), ("x", "int_parsing")]
+)
+def test_constraints(size: str, kind: str) -> None:
+    """A field's own constraints count, whether they stand in its type or in its Field."""
+    config = made(AppConfig, inner={"key": '{"k": "hunter2"}'}, database='{"host": "h"}', size=size)
+    assert problems(config) == [kind]
+
+
+def test_missing_field() -> None:
+    """A field that got no value and has no default does not fit, by the model's name for it."""
+    assert problems(made(AppConfig, inner={"key": '{"k": "x"}'})) == ["db: missing"]
+
+
+class Everything(BaseModel, strict=True):
+    text: Annotated[str, Secret("x")]
+    number: Annotated[int, Secret("x")]
+    flag: Annotated[bool, Secret("x")]
+    day: Annotated[date, Secret("x")]
+    unique: Annotated[uuid.UUID, Secret("x")]
+    color: Annotated[Color, Secret("x")]
+    letter: Annotated[Literal["a"], Secret("x")]
+    url: Annotated[AnyUrl, Secret("x")]
+    dsn: Annotated[PostgresDsn, Secret("x")]
+    address: Annotated[ipaddress.IPv4Address, Secret("x")]
+    path: Annotated[Path, Secret("x")]
+    secret: Annotated[pydantic.Secret[int], Secret("x")]
+    decimal: Annotated[Decimal, Secret("x")]
+    encoded: Annotated[Base64Str, Secret("x")]
+    binary: Annotated[Base64Bytes, Secret("x")]
+    model: Annotated[Database, Secret("x")]
+    strict: Annotated[Strict, Secret("x")]
+    data: Annotated[Point, Secret("x")]
+    typed: Annotated[Place, Secret("x")]
+    named: Annotated[Pair, Secret("x")]
+    items: Annotated[list[int], Secret("x")]
+    pair: Annotated[tuple[int, str], Secret("x")]
+    unordered: Annotated[set[int], Secret("x")]
+    waiting: Annotated[deque[int], Secret("x")]
+    models: Annotated[dict[str, Database], Secret("x")]
+    by_number: Annotated[dict[int, str], Secret("x")]
+    pet: Annotated[Pet, Secret("x")]
+    maybe: Annotated[Optional[int], Secret("x")]
+    counted: Annotated[int, AfterValidator(abs), Secret("x")]
+    version: Annotated[Version, Secret("x")]
+
+
+EVERYTHING: dict[str, tuple[str, Any]] = {
+    "text": ("hunter2", "hunter2"),
+    "number": ("5", 5),
+    "flag": ("true", True),
+    "day": ("2026-11-22", date(2026, 11, 22)),
+    "unique": ("8c5a4f0e-6f0f-4b8a-9d27-0a1b2c3d4e5f", uuid.UUID("8c5a4f0e-6f0f-4b8a-9d27-0a1b2c3d4e5f")),
+    "color": ("red", Color.RED),
+    "letter": ("a", "a"),
+    "url": ("https://example.com/", AnyUrl("https://example.com/")),
+    "dsn": ("postgres://u:p@h:5432/d", PostgresDsn("postgres://u:p@h:5432/d")),
+    "address": ("10.0.0.1", ipaddress.IPv4Address("10.0.0.1")),
+    "path": ("/opt/x", Path("/opt/x")),
+    "secret": ("7", pydantic.Secret[int](7)),
+    "decimal": ("0.10", Decimal("0.10")),
+    "encoded": ("YUdrPQ==", "aGk="),
+    "binary": ("YUdrPQ==", b"aGk="),
+    "model": ('{"host": "h"}', Database(host="h")),
+    "strict": ('{"port": 1}', Strict(port=1)),
+    "data": ('{"x": 1}', Point(1)),
+    "typed": ('{"x": 1}', {"x": 1}),
+    "named": ('[1, "a"]', Pair(1, "a")),
+    "items": ("[1]", [1]),
+    "pair": ("7,8", (7, "8")),
+    "unordered": ("7,8", {7, 8}),
+    "waiting": ("[1]", deque([1])),
+    "models": ('{"a": {"host": "h"}}', {"a": Database(host="h")}),
+    "by_number": ('{"1": "a"}', {1: "a"}),
+    "pet": ('{"kind": "dog", "name": "n"}', Dog(kind="dog", name="n")),
+    "maybe": ("5", 5),
+    "counted": ("-5", 5),
+    "version": ("1.20", Version((1, 20))),
+}
+
+
+def test_everything() -> None:
+    """A field of any type is read as it is outside a model, even where the model is strict."""
+    texts = {name: text for name, (text, _) in EVERYTHING.items()}
+    config = made(Everything, **texts)
+    assert {name: value for name, (_, value) in EVERYTHING.items()} == dict(config)
+
+
+def test_strict_inside() -> None:
+    """A strict model in a field stays strict about its JSON."""
+    texts = {name: text for name, (text, _) in EVERYTHING.items()}
+    assert problems(made(Everything, **(texts | {"strict": '{"port": "1"}'}))) == ["port: int_type"]
+
+
+class Runs:
+    """Counts the runs of validators, and keeps what they got."""
+
+    def __init__(self) -> None:
+        self.got: list[Any] = []
+
+    def note(self, value: Any) -> Any:
+        self.got.append(value)
+        return value
+
+
+@pytest.fixture
+def runs() -> Runs:
+    """Count the runs of a test's validators."""
+    return Runs()
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "got"),
+    [
+        (lambda note: Annotated[int, AfterValidator(note)], "5", [5]),
+        (lambda note: Annotated[int, BeforeValidator(note)], "5", ["5"]),
+        (lambda note: Annotated[int, WrapValidator(lambda value, inner: inner(note(value)))], "5", ["5"]),
+        (lambda note: Annotated[Unknown, PlainValidator(note)], "5", ["5"]),
+        (lambda note: Annotated[int, AfterValidator(note)] | None, "5", [5]),
+        (lambda note: list[Annotated[int, AfterValidator(note)]], "[5, 6]", [5, 6]),
+        (lambda note: dict[str, Annotated[int, BeforeValidator(note)]], '{"a": "5"}', ["5"]),
+        (lambda note: Annotated[bytes, AfterValidator(note)], "5", [b"5"]),
+        (lambda note: TypeAliasType("Alias", Annotated[int, AfterValidator(note)]), "5", [5]),
+    ],
+)
+def test_validators_in_a_type_run_once(
+    runs: Runs, kind: Callable[[Callable[[Any], Any]], Any], text: str, got: list[Any]
+) -> None:
+    """A validator in a field's type runs once, on what it would get outside a config model."""
+    declared = kind(runs.note)
+    outside = read(declared, text)
+    assert got == runs.got
+    runs.got.clear()
+    assert outside == made(_model(field=(Annotated[declared, Secret("x")], ...)), field=text).field
+    assert got == runs.got
+
+
+def test_validators_of_models_run_once(runs: Runs) -> None:
+    """Validators of the config model, and of the models in its fields, run once."""
+
+    class Part(BaseModel):
+        x: int
+
+        @field_validator("x")
+        @classmethod
+        def note_field(cls, value: int) -> int:
+            return int(runs.note(value))
+
+        @model_validator(mode="before")
+        @classmethod
+        def note_input(cls, data: Any) -> Any:
+            return runs.note(data)
+
+        @model_validator(mode="after")
+        def note_model(self) -> "Part":
+            runs.note("part")
+            return self
+
+    class Whole(BaseModel):
+        part: Annotated[Part, Secret("part")]
+        size: Annotated[int, Secret("size")]
+
+        @field_validator("size")
+        @classmethod
+        def note_field(cls, value: int) -> int:
+            return int(runs.note(value))
+
+        @model_validator(mode="after")
+        def note_model(self) -> "Whole":
+            runs.note("whole")
+            return self
+
+    assert made(Whole, part='{"x": 1}', size="2").size == 2
+    assert runs.got == [{"x": 1}, 1, "part", 2, "whole"]
+
+
+def test_null_member_in_a_config_model() -> None:
+    """A member that is null reads as None where the field may be None, validators or not."""
+
+    class Plain(BaseModel):
+        x: Annotated[Optional[int], Secret("x", key="k")]
+
+    class Validated(BaseModel):
+        x: Annotated[Optional[Annotated[int, AfterValidator(abs)]], Secret("x", key="k")]
+
+    class Required(BaseModel):
+        x: Annotated[int, AfterValidator(abs), Secret("x", key="k")]
+
+    assert made(Plain, x='{"k": null}').x is None
+    assert made(Validated, x='{"k": null}').x is None
+    assert problems(made(Required, x='{"k": null}')) == ["x: int_type"]
+
+
+# --- What does not fit ---------------------------------------------------------------------------------------------
+
+
+class Refusing(BaseModel):
+    host: str
+    port: int
+
+    @field_validator("host")
+    @classmethod
+    def refuse(cls, value: str) -> str:
+        raise ValueError(value)
+
+
+def _raising(make: Callable[[Any], Exception]) -> Any:
+    return Annotated[str, AfterValidator(_raiser(make))]
+
+
+def _revalidating(value: str) -> Any:
+    return TypeAdapter(dict[int, dict[str, int]]).validate_python({12345678: {value: value}, -12345678: {}, 7: value})
+
+
+@pytest.mark.parametrize(
+    ("declared", "text", "expected"),
+    [
+        (int, "hunter2", ["int_parsing"]),
+        (Literal["a"], "hunter2", ["literal_error"]),
+        (Color, "hunter2", ["enum"]),
+        (date, "hunter2", ["date_from_datetime_parsing"]),
+        (uuid.UUID, "hunter2", ["uuid_parsing"]),
+        (AnyUrl, "hunter2", ["url_parsing"]),
+        (Base64Str, "hunter2", ["custom_error"]),
+        (int | float, "hunter2", ["int: int_parsing", "float: float_parsing"]),
+        (Annotated[str, Field(pattern="^a")], "hunter2", ["string_pattern_mismatch"]),
+        (Database, "hunter2", ["json_invalid"]),
+        (Database, '{"password": "hunter2"', ["json_invalid"]),
+        (Database, "[]", ["model_type"]),
+        (
+            Database,
+            '{"port": "hunter2", "password": 1}',
+            ["host: missing", "password: string_type", "port: int_parsing"],
+        ),
+        (Strict, '{"hunter2": 1}', ["port: missing", "*: extra_forbidden"]),
+        (Aliased, '{"hunter2": 1}', ["hostName: missing"]),
+        (Point, '{"x": "hunter2"}', ["x: int_parsing"]),
+        (Place, "{}", ["x: missing"]),
+        (Pair, '["hunter2", 1]', ["0: int_parsing", "1: string_type"]),
+        (list[int], '[1, "hunter2"]', ["1: int_parsing"]),
+        (tuple[int, int], "[1]", ["1: missing"]),
+        (dict[str, int], '{"hunter2": "x"}', ["*: int_parsing"]),
+        (dict[int, int], '{"hunter2": 1}', ["*.*: int_parsing"]),
+        (dict[str, Database], '{"hunter2": {"port": "x"}}', ["*.host: missing", "*.port: int_parsing"]),
+        (Pet, '{"kind": "hunter2"}', ["union_tag_invalid"]),
+        (Pet, '{"kind": "cat", "lives": "hunter2"}', ["cat.lives: int_parsing"]),
+        (Union[Cat, Database], '{"hunter2": 1}', ["Cat.kind: missing", "Cat.lives: missing", "Database.host: missing"]),
+        (Refusing, '{"host": "hunter2"}', ["host: value_error", "port: missing"]),
+        (_raising(ValueError), "hunter2", ["value_error"]),
+        (_raising(AssertionError), "hunter2", ["assertion_error"]),
+        (_raising(KeyError), "hunter2", ["KeyError"]),
+        (_raising(TypeError), "hunter2", ["TypeError"]),
+        (_raising(lambda value: PydanticCustomError(value, "{v}", {"v": value})), "hunter2", ["custom_error"]),
+        (_raising(lambda value: PydanticCustomError("missing", value)), "hunter2", ["missing"]),
+        (
+            _raising(
+                lambda _: PydanticKnownError("too_short", {"field_type": "x", "min_length": 1, "actual_length": 0})
+            ),
+            "hunter2",
+            ["too_short"],
+        ),
+        (Annotated[str, AfterValidator(_revalidating)], "hunter2", ["*.*: int_parsing", "7: dict_type"]),
+        (Annotated[Database, AfterValidator(lambda value: value.no_such)], '{"host": "h"}', ["AttributeError"]),
+    ],
+    ids=str,
+)
+def test_problems(declared: Any, text: str, expected: list[str]) -> None:
+    """What does not fit shows where and how, by names that the type brings, never by the value's."""
+    assert expected == problems(read(declared, text))
+
+
+@pytest.mark.parametrize(
+    ("declared", "text", "expected"),
+    [
+        (int, '{"k": "hunter2"}', ["int_parsing"]),
+        (int, '{"k": null}', ["int_type"]),
+        (str, '{"k": null}', ["string_type"]),
+        (str, "{}", ["k: missing"]),
+        (str, "hunter2", ["no_json_object"]),
+        (str, '["k"]', ["no_json_object"]),
+        (str, "null", ["no_json_object"]),
+        (list[int], '{"k": "hunter2"}', ["json_invalid"]),
+        (list[int], '{"k": 5}', ["list_type"]),
+    ],
+)
+def test_problems_with_key(declared: Any, text: str, expected: list[str]) -> None:
+    """With a key, a member that is missing or does not fit is a problem, and so is what is no JSON object."""
+    assert expected == problems(read(declared, text, key="k"))
+
+
+def test_problems_of_string_list() -> None:
+    """An item of a StringList that does not fit shows its index."""
+    assert problems(read(list[int], "1,hunter2", is_list=True)) == ["1: int_parsing"]
+    assert problems(read(Database, "1,hunter2", is_list=True)) == ["model_type"]
+
+
+@pytest.mark.parametrize(("declared", "key"), [(str, None), (Database, None), (bytes, "k"), (list[int], None)])
+def test_binary_is_no_text(declared: Any, key: Optional[str]) -> None:
+    """A SecretBinary is read as bytes only."""
+    assert problems(read_bytes(declared, b'{"k": 1}', key=key)) == ["secret_is_binary"]
+
+
+@pytest.mark.parametrize("declared", [str, Database, bytes, Optional[str]])
+def test_no_value(declared: Any) -> None:
+    """A parameter without a value, as a reference to a binary secret is, does not fit."""
+    assert problems(reader("here", declared).read(Raw(None, None, "0"), None, SUBJECT)) == ["no_text_value"]
+
+
+def test_message() -> None:
+    """A value that does not fit is reported whole, with the type as written and without the value."""
+    declared = Annotated[Database, AfterValidator(lambda value: value)]
+    error = read(declared, '{"port": "hunter2"}')
+    assert str(error) == (
+        "Cannot resolve 'value' of app.handler, Secret('x'): the value does not fit Database\n"
+        "  - host: missing\n"
+        "  - port: int_parsing\n"
+        "The value itself is not shown. Correct the value in AWS, or the declared type."
+    )
+    assert error.problems == (Problem(("host",), "missing"), Problem(("port",), "int_parsing"))
+
+
+def test_config_message() -> None:
+    """A config model that does not fit is reported by its own name."""
+
+    class Whole(BaseModel):
+        size: Annotated[int, Secret("size")]
+
+        @model_validator(mode="after")
+        def refuse(self) -> "Whole":
+            raise ValueError(self.size)
+
+    assert str(made(Whole, size="12345678")) == (
+        "Cannot resolve 'value' of app.handler, Secret('x'): the value does not fit Whole\n"
+        "  - value_error\n"
+        "The value itself is not shown. Correct the value in AWS, or the declared type."
+    )
+
+
+# --- JSON ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("expected", "text"),
+    [({"a": [1, None]}, '{"a": [1, null]}'), (5, b"5"), (None, "null"), (None, "{"), (None, b"\xff")],
+)
+def test_parsed_json(expected: Any, text: str | bytes) -> None:
+    """JSON is parsed; what is none reads as None."""
+    assert expected == parsed_json(text)
+
+
+@pytest.mark.parametrize(("expected", "text"), [({"a": 1}, '{"a": 1}'), ({}, "[1]"), ({}, "{")])
+def test_parsed_object(expected: Any, text: str) -> None:
+    """A JSON object is parsed; what is none reads as an object without members."""
+    assert expected == parsed_object(text)
+
+
+# --- Properties ----------------------------------------------------------------------------------------------------
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=6,
+)
+JSON_OBJECTS = st.dictionaries(st.text(), JSON, max_size=4)
+
+
+@bounded
+@given(text=st.text())
+def test_any_text(text: str) -> None:
+    """Any text comes out as it went in, as a text, a secret and bytes."""
+    assert text == read(str, text)
+    assert text == read(SecretStr, text).get_secret_value()
+    assert text == read(bytes, text).decode()
+    assert text == read(Word, text).root
+
+
+@bounded
+@given(members=JSON_OBJECTS, is_ascii=st.booleans())
+def test_any_json_object(members: dict[str, Any], is_ascii: bool) -> None:
+    """Any JSON object comes out as it went in."""
+    text = json.dumps(members, ensure_ascii=is_ascii)
+    assert members == read(dict, text)
+    assert members == read(Optional[dict[str, JsonValue]], text)
+
+
+@bounded
+@given(binary=st.binary())
+def test_any_bytes(binary: bytes) -> None:
+    """Any bytes come out as they went in."""
+    assert binary == read_bytes(bytes, binary)
+    assert binary == read_bytes(SecretBytes, binary).get_secret_value()
+
+
+@bounded
+@given(members=JSON_OBJECTS, key=st.text(), text=st.text())
+def test_any_member(members: dict[str, Any], key: str, text: str) -> None:
+    """Any text under any key comes out as it went in, whatever stands beside it."""
+    assert text == read(str, json.dumps(members | {key: text}), key=key)
+
+
+@bounded
+@given(members=JSON_OBJECTS, key=st.text())
+def test_any_nested_object(members: dict[str, Any], key: str) -> None:
+    """Any JSON object under any key comes out as it went in, as an object and as a text."""
+    assert members == read(dict, json.dumps({key: members}), key=key)
+    assert members == read(dict, json.dumps({key: json.dumps(members)}), key=key)
+
+
+@bounded
+@given(items=st.lists(st.text(st.characters(exclude_characters=",", exclude_categories=["Cs"])), min_size=1))
+def test_any_string_list(items: list[str]) -> None:
+    """Any items without commas come out of a StringList as they went in."""
+    assert items == read(list[str], ",".join(items), is_list=True)
+    assert tuple(items) == read(tuple[str, ...], ",".join(items), is_list=True)
+
+
+class QuotingError(Exception):
+    def __init__(self, value: Any) -> None:
+        super().__init__(f"not {value!r}")
+        self.value = value
+
+
+def _quoting_value_error(value: Any) -> Exception:
+    return ValueError(f"not {value!r}")
+
+
+def _quoting_custom_error(value: Any) -> Exception:
+    return PydanticCustomError(str(value), "not {value}", {"value": value})
+
+
+MAKERS: list[Callable[[Any], Exception]] = [QuotingError, _quoting_value_error, _quoting_custom_error, KeyError]
+LEAVES: list[Any] = [
+    int,
+    float,
+    bool,
+    date,
+    Decimal,
+    uuid.UUID,
+    AnyUrl,
+    Color,
+    Literal["a", "b"],
+    Annotated[str, Field(max_length=3)],
+    Annotated[SecretStr, Field(max_length=3)],
+    Annotated[str, AfterValidator(_revalidating)],
+    *map(_raising, MAKERS),
+]
+BRANCHES: list[Callable[[Any], Any]] = [
+    lambda kind: list[kind],  # type: ignore[valid-type]
+    lambda kind: dict[kind, int],  # type: ignore[valid-type]
+    lambda kind: dict[str, kind],  # type: ignore[valid-type]
+    lambda kind: tuple[kind, kind],  # type: ignore[valid-type]
+    lambda kind: Annotated[list[kind], Field(max_length=0)],  # type: ignore[valid-type]
+    lambda kind: _model(host=(kind, ...)),
+    lambda kind: _model(__config__=ConfigDict(extra="forbid"), port=(kind, ...), host=(kind, None)),
+    lambda kind: Union[_model(host=(kind, ...)), _model(port=(kind, ...))],
+    lambda _: Annotated[_model(host=(Any, ...)), AfterValidator(_raiser(QuotingError))],
+    lambda _: Annotated[dict[str, Any], AfterValidator(_raiser(_quoting_value_error))],
+]
+KINDS = st.recursive(
+    st.sampled_from(LEAVES),
+    lambda inner: st.builds(lambda make, kind: make(kind), st.sampled_from(BRANCHES), inner),
+    max_leaves=3,
+)
+CANARIES = st.text(st.characters(codec="utf-8"), min_size=8, max_size=30)
+TEXTS: list[Callable[[str], str]] = [
+    str,
+    json.dumps,
+    lambda canary: json.dumps([canary, canary]),
+    lambda canary: json.dumps({canary: canary}),
+    lambda canary: json.dumps({"host": canary}),
+    lambda canary: json.dumps({"host": {canary: [canary]}, "port": canary, canary: 1}),
+    lambda canary: json.dumps({"host": [[canary]]}, ensure_ascii=False),
+    lambda canary: json.dumps({"host": canary})[:-1],
+    lambda canary: "{" + canary,
+]
+
+
+def _shown(error: BaseException) -> Iterator[str]:
+    """List everything that an error could show to anyone."""
+    yield from (str(error), repr(error), repr(error.args), repr(vars(error)), repr(getattr(error, "__notes__", None)))
+    trace = traceback.TracebackException.from_exception(error, capture_locals=True)
+    for frame in trace.stack:
+        if frame.filename.startswith(LAMBDASECRETS):
+            yield repr(frame.locals)
+    yield from trace.format_exception_only()
+    assert (error.__cause__, error.__context__) == (None, None)
+
+
+def _pieces(canary: str) -> set[str]:
+    """List every eight characters in a row, as they are and as Python or JSON would escape them."""
+    whole = {canary, repr(canary)[1:-1], ascii(canary)[1:-1], json.dumps(canary)[1:-1]}
+    return {text[start : start + 8] for text in whole for start in range(len(text) - 7)}
+
+
+def _assert_shows_nothing(result: Any, canary: str) -> None:
+    if not isinstance(result, InvalidValueError):
+        return
+    with pytest.raises(InvalidValueError) as caught:
+        _or_raise(result)
+    text = "\n".join(_shown(caught.value))
+    assert {piece for piece in _pieces(canary) if piece in text} == set()
+
+
+@bounded
+@given(kind=KINDS, canary=CANARIES, write=st.sampled_from(TEXTS), key=st.sampled_from([None, "host"]))
+def test_nothing_leaks(kind: Any, canary: str, write: Callable[[str], str], key: Optional[str]) -> None:
+    """Whatever the type and however the value does not fit, no eight characters of it in a row are shown."""
+    _assert_shows_nothing(read(kind, write(canary), key=key), canary)
+    _assert_shows_nothing(read(kind, write(canary), is_list=True), canary)
+    _assert_shows_nothing(read_bytes(kind, write(canary).encode()), canary)
+
+
+@bounded
+@given(kind=KINDS, canary=CANARIES, write=st.sampled_from(TEXTS), refuse=st.sampled_from(MAKERS))
+def test_nothing_leaks_of_config_models(
+    kind: Any, canary: str, write: Callable[[str], str], refuse: Callable[[Any], Exception]
+) -> None:
+    """A config model that does not fit shows no eight characters in a row of its fields' values."""
+
+    class Whole(BaseModel):
+        free: Annotated[str, Secret("free")]
+        field: Annotated[kind, Secret("field")] = None
+
+        @model_validator(mode="after")
+        def refuse(self) -> "Whole":
+            raise refuse(repr(self))
+
+    _assert_shows_nothing(made(Whole, free=canary, field=write(canary)), canary)
+    _assert_shows_nothing(made(Whole, free=canary), canary)
+
+
+def test_the_canary_sings() -> None:
+    """The search for leaks finds one where there is one."""
+    leaking = InvalidValueError(SUBJECT, "hunter2hunter2", [])
+    with pytest.raises(AssertionError):
+        _assert_shows_nothing(leaking, "hunter2hunter2")

@@ -1,0 +1,260 @@
+"""What a plan comes down to: distinct requests, and arguments made of their values."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import pytest
+from pydantic import BaseModel, Field, field_validator
+
+from lambdasecrets import DeclarationError, InvalidValueError, MissingVariableError, Parameter, Secret
+from lambdasecrets._parsing import Raw
+from lambdasecrets._prepared import NO_VALUE, Prepared, Wave
+from lambdasecrets._signature import handler_plan, value_plan
+
+NONE: frozenset[str] = frozenset()
+
+
+class Login(BaseModel):
+    user: str
+    password: str
+
+
+class Limits(BaseModel):
+    rate: Annotated[int, Parameter("/rate")] = 10
+    burst: Annotated[int, Parameter("/burst")]
+
+
+class App(BaseModel):
+    login: Annotated[Login, Secret("{STAGE}/login")]
+    user: Annotated[str, Secret("{STAGE}/login", key="user")]
+    limits: Limits
+    debug: bool = False
+
+
+def prepared(handler: Any) -> Prepared:
+    """Prepare a handler."""
+    return Prepared(handler_plan(handler))
+
+
+def wave(plan: Prepared, *skip: str) -> Wave:
+    """Expect a wave."""
+    made = plan.wave(frozenset(skip))
+    assert isinstance(made, Wave)
+    return made
+
+
+def test_one_request_for_each_distinct_name() -> None:
+    """Declarations that differ in their key or type only share one request, whose subject names them all."""
+
+    def handler(
+        event: Any,
+        context: Any,
+        *,
+        login: Annotated[Login, Secret("login")],
+        user: Annotated[str, Secret("login", key="user")] = "",
+        old: Annotated[Login, Secret("login", version_stage="AWSPREVIOUS")],
+        secret: Annotated[str, Parameter("/login")],
+        sealed: Annotated[str, Parameter("/login", decrypt=False)],
+    ) -> None: ...
+
+    requests = wave(prepared(handler)).requests
+    assert [request.path for request in requests] == [
+        "/secretsmanager/get?secretId=login",
+        "/secretsmanager/get?secretId=login&versionStage=AWSPREVIOUS",
+        "/systemsmanager/parameters/get?name=%2Flogin&withDecryption=true",
+        "/systemsmanager/parameters/get?name=%2Flogin",
+    ]
+    assert str(requests[0].subject) == (
+        f"'login' and 'user' of {__name__}.test_one_request_for_each_distinct_name.<locals>.handler, Secret('login')"
+    )
+    assert [request.is_optional for request in requests] == [False, False, False, False]
+
+
+def test_is_optional_where_every_declaration_is() -> None:
+    """A request is optional when all that share it have defaults."""
+
+    def handler(
+        event: Any,
+        context: Any,
+        *,
+        one: Annotated[str, Secret("a", key="1")] = "",
+        two: Annotated[str, Secret("a", key="2")] = "",
+    ) -> None: ...
+
+    assert [request.is_optional for request in wave(prepared(handler)).requests] == [True]
+
+
+def test_selects_versions_and_labels() -> None:
+    """Versions, stages and labels are part of what is asked for."""
+
+    def handler(
+        event: Any,
+        context: Any,
+        *,
+        one: Annotated[str, Secret("a", version_id="v")],
+        two: Annotated[str, Parameter("/b", version=2)],
+        three: Annotated[str, Parameter("/b", label="Dev")],
+    ) -> None: ...
+
+    assert [request.path for request in wave(prepared(handler)).requests] == [
+        "/secretsmanager/get?secretId=a&versionId=v",
+        "/systemsmanager/parameters/get?name=%2Fb&version=2&withDecryption=true",
+        "/systemsmanager/parameters/get?name=%2Fb&label=Dev&withDecryption=true",
+    ]
+
+
+def test_fills_in_variables_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A placeholder is read when the wave is made, and anew when it has changed."""
+    plan = Prepared(value_plan(str, Secret("{STAGE}/a")))
+    paths = []
+    for stage in ("dev", "prod", "dev", "{X}"):
+        monkeypatch.setenv("STAGE", stage)
+        paths.append(wave(plan).requests[0].path)
+    assert paths == [f"/secretsmanager/get?secretId={stage}%2Fa" for stage in ("dev", "prod", "dev", "%7BX%7D")]
+
+
+def test_makes_a_wave_once() -> None:
+    """The same names and the same overrides give the wave that was made before."""
+    plan = Prepared(value_plan(str, Secret("a")))
+    assert wave(plan) is wave(plan)
+
+
+def test_says_which_variables_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every missing variable is named, for the parameters that need it, and an empty one counts as missing."""
+
+    def handler(
+        event: Any,
+        context: Any,
+        *,
+        one: Annotated[str, Secret("{STAGE}/{TEAM}/a")],
+        two: Annotated[str, Secret("{STAGE}/b")],
+        three: Annotated[str, Secret("{TEAM}/c")],
+    ) -> None: ...
+
+    monkeypatch.setenv("STAGE", "dev")
+    monkeypatch.setenv("TEAM", "")
+    error = prepared(handler).wave(NONE)
+    assert isinstance(error, MissingVariableError)
+    assert str(error) == (
+        f"Cannot resolve 'one' and 'three' of {__name__}.test_says_which_variables_are_missing.<locals>.handler, "
+        "Secret('{STAGE}/{TEAM}/a') and Secret('{TEAM}/c'): the environment variable TEAM is not set. Set it in the "
+        "function's configuration (locally: in the [environment] table of the secrets file)."
+    )
+
+
+def test_a_variable_of_what_is_skipped_may_be_missing() -> None:
+    """What the caller gives needs no environment."""
+
+    def handler(
+        event: Any, context: Any, *, one: Annotated[str, Secret("{STAGE}/a")], two: Annotated[str, Secret("b")]
+    ) -> None: ...
+
+    assert [request.path for request in wave(prepared(handler), "one").requests] == ["/secretsmanager/get?secretId=b"]
+
+
+# --- Arguments ----------------------------------------------------------------------------------------------------
+
+
+def app_plan(monkeypatch: pytest.MonkeyPatch) -> Prepared:
+    """Prepare a handler with a config model in a config model."""
+
+    def handler(event: Any, context: Any, *, app: App, name: Annotated[str, Secret("name")] = "default") -> None: ...
+
+    monkeypatch.setenv("STAGE", "dev")
+    return prepared(handler)
+
+
+def found(plan: Prepared, texts: dict[str, str]) -> dict[tuple[str, ...], Any]:
+    """Read these texts, by the way to their declaration; what has none has no value."""
+    return {
+        item.value.path: plan.read(item, Raw(texts[".".join(item.value.path)], None, "1"))
+        if ".".join(item.value.path) in texts
+        else NO_VALUE
+        for item in wave(plan).wanted
+    }
+
+
+LOGIN = '{"user": "u", "password": "p"}'
+
+
+def test_puts_config_models_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A config model is made of its fields' values; what has no value keeps its default."""
+    plan = app_plan(monkeypatch)
+    texts = {"app.login": LOGIN, "app.user": LOGIN, "app.limits.burst": "5"}
+    made = plan.arguments(found(plan, texts), NONE)
+    assert made == {
+        "app": App(login=Login(user="u", password="p"), user="u", limits=Limits(rate=10, burst=5), debug=False)
+    }
+
+
+def test_leaves_out_what_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the caller gives is not made."""
+    plan = app_plan(monkeypatch)
+    assert plan.arguments({("name",): "n"}, frozenset({"app"})) == {"name": "n"}
+
+
+class Port(BaseModel):
+    number: Annotated[int, Parameter("/port")]
+
+    @field_validator("number")
+    @classmethod
+    def _check(cls, number: int) -> int:
+        if number > 65535:
+            raise ValueError(f"{number} is no port")
+        return number
+
+
+class Server(BaseModel):
+    port: Port
+    name: Annotated[str, Parameter("/name")]
+
+
+def test_a_config_model_that_does_not_fit() -> None:
+    """What a validator of a config model refuses is an error about that model, in whatever model it stands."""
+
+    def handler(event: Any, context: Any, *, server: Server) -> None: ...
+
+    plan = prepared(handler)
+    fits = plan.arguments(found(plan, {"server.port.number": "80", "server.name": "n"}), NONE)
+    assert fits == {"server": Server(port=Port(number=80), name="n")}
+    error = plan.arguments(found(plan, {"server.port.number": "70000", "server.name": "n"}), NONE)["server"]
+    assert isinstance(error, InvalidValueError)
+    assert str(error) == (
+        f"Cannot resolve 'server.port' of {__name__}.test_a_config_model_that_does_not_fit.<locals>.handler, Port: the "
+        "value does not fit Port\n  - number: value_error\nThe value itself is not shown. Correct the value in AWS, or "
+        "the declared type."
+    )
+
+
+# --- Refusals -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("annotation", "where"),
+    [
+        (Annotated[Any, Secret("a")], "resolve()"),
+        (Annotated[int | list[int], Secret("a")], "resolve()"),
+    ],
+)
+def test_refuses_what_cannot_be_read(annotation: Any, where: str) -> None:
+    """A type that does not decide how it is read is refused when the plan is prepared."""
+    with pytest.raises(DeclarationError) as failure:
+        Prepared(value_plan(annotation))
+    assert failure.value.where == where
+
+
+def test_refuses_a_field_that_cannot_be_read() -> None:
+    """The same for a field of a config model, which is named by the way to it."""
+
+    class Bad(BaseModel):
+        anything: Annotated[Any, Secret("a"), Field(description="d")]
+
+    with pytest.raises(DeclarationError) as failure:
+        Prepared(value_plan(Bad))
+    assert failure.value.where == "'Bad.anything' of resolve()"
+
+
+def test_shows_its_owner() -> None:
+    """A plan shows what it is for."""
+    assert repr(Prepared(value_plan(str, Secret("a")))) == "Prepared(resolve())"

@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lambdasecrets import SettingError, _settings
+from lambdasecrets._settings import CredentialsEndpoint, Options
+
+
+class OwnError(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        *(
+            ({"timeout": value}, "timeout as it is set: it takes a number of seconds above 0")
+            for value in (0, 0.0, -1, True, "5", float("nan"), float("inf"))
+        ),
+        *(
+            ({name: value}, f"{name} as it is set: it takes a number of seconds, 0 or more")
+            for name in ("max_age", "stale_if_error")
+            for value in (-0.5, False, "1", float("nan"), float("inf"))
+        ),
+        *(
+            ({"retry_on": kinds}, "retry_on as it is set: it takes exception classes")
+            for kinds in ((int,), (OwnError, "x"), (BaseException,), (OwnError("x"),))
+        ),
+    ],
+)
+def test_bad_option(arguments: dict[str, Any], expected: str) -> None:
+    """An option that cannot be used is refused when it is given, by its name and without its value."""
+    with pytest.raises(SettingError) as caught:
+        Options(**arguments)
+    assert f"Cannot use {expected}. Correct it or leave it out." == str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{}, {"timeout": 1}, {"timeout": 0.001}, {"max_age": 0, "stale_if_error": 3600.5}, {"retry_on": (OwnError,)}],
+)
+def test_good_option(arguments: dict[str, Any]) -> None:
+    """Options keep what they were given, and None for what they were not."""
+    options = Options(**arguments)
+    nothing = dict.fromkeys(("timeout", "max_age", "stale_if_error", "retry_on"))
+    assert nothing | arguments == {name: getattr(options, name) for name in nothing}
+
+
+@pytest.mark.parametrize(
+    ("read", "option", "variable", "default"),
+    [
+        (_settings.timeout, "timeout", "LAMBDASECRETS_TIMEOUT", 5.0),
+        (_settings.max_age, "max_age", "LAMBDASECRETS_MAX_AGE", 0.0),
+        (_settings.stale_if_error, "stale_if_error", "LAMBDASECRETS_STALE_IF_ERROR", 0.0),
+    ],
+)
+def test_seconds(
+    monkeypatch: pytest.MonkeyPatch, read: Callable[[Options], float], option: str, variable: str, default: float
+) -> None:
+    """A number of seconds is the option's, else the environment's, else the default."""
+    assert default == read(Options())
+    monkeypatch.setenv(variable, "")
+    assert default == read(Options())
+    monkeypatch.setenv(variable, "2.5")
+    assert read(Options()) == 2.5
+    assert read(replace(Options(), **{option: 7.0})) == 7.0  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "read", "expected"),
+    [
+        *(
+            (name, value, read, f"{name} as it is set: it takes a number of seconds, 0 or more")
+            for name, read in (
+                ("LAMBDASECRETS_MAX_AGE", lambda: _settings.max_age(Options())),
+                ("LAMBDASECRETS_STALE_IF_ERROR", lambda: _settings.stale_if_error(Options())),
+                ("SECRETS_MANAGER_TTL", lambda: _settings.extension_ttl(_settings.SECRETS_TTL)),
+                ("SSM_PARAMETER_STORE_TTL", lambda: _settings.extension_ttl(_settings.PARAMETERS_TTL)),
+            )
+            for value in ("soon", "-1", "nan", "inf")
+        ),
+        *(
+            (
+                "LAMBDASECRETS_TIMEOUT",
+                value,
+                lambda: _settings.timeout(Options()),
+                "LAMBDASECRETS_TIMEOUT as it is set: it takes a number of seconds above 0",
+            )
+            for value in ("0", "-1", "5s")
+        ),
+        *(
+            (
+                "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT",
+                value,
+                _settings.port,
+                "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT as it is set: it takes a whole number from 1 to 65535",
+            )
+            for value in ("0", "65536", "2773.0", "http")
+        ),
+        *(
+            (
+                "PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS",
+                value,
+                _settings.max_connections,
+                "PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS as it is set: it takes a whole number from 1",
+            )
+            for value in ("0", "-3", "many")
+        ),
+        (
+            "LAMBDASECRETS_TRANSPORT",
+            "pigeon",
+            _settings.transport,
+            "LAMBDASECRETS_TRANSPORT as it is set: it takes lean or requests",
+        ),
+        *(
+            (
+                "LAMBDASECRETS_RETRY_ON",
+                value,
+                lambda: _settings.retry_on(Options()),
+                (
+                    "LAMBDASECRETS_RETRY_ON as it is set: it takes importable exception classes, as "
+                    "`package.module.Class`, separated by commas"
+                ),
+            )
+            for value in (
+                "ValueError",
+                "builtins.int",
+                "builtins.NoSuchError",
+                "no_such_package.Error",
+                "json.JSONDecodeError,builtins.int",
+                ".relative.Error",
+                ",",
+            )
+        ),
+    ],
+)
+def test_bad_variable(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, read: Callable[[], object], expected: str
+) -> None:
+    """A variable that cannot be used is named, without its value."""
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingError) as caught:
+        read()
+    assert f"Cannot use {expected}. Correct it or leave it out." == str(caught.value)
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+
+
+def test_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The port is the extension's own setting, else 2773."""
+    assert _settings.port() == 2773
+    monkeypatch.setenv("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", "65535")
+    assert _settings.port() == 65535
+
+
+def test_max_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number of connections is the extension's own setting, else 3."""
+    assert _settings.max_connections() == 3
+    monkeypatch.setenv("PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS", "1000")
+    assert _settings.max_connections() == 1000
+
+
+@pytest.mark.parametrize("variable", [_settings.SECRETS_TTL, _settings.PARAMETERS_TTL])
+def test_extension_ttl(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    """The extension's TTL is 300 seconds at the most and by default."""
+    assert _settings.extension_ttl(variable) == 300.0
+    monkeypatch.setenv(variable, "0")
+    assert _settings.extension_ttl(variable) == 0.0
+    monkeypatch.setenv(variable, "301")
+    assert _settings.extension_ttl(variable) == 300.0
+
+
+def test_transport(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The transport is the lean one unless the environment says otherwise."""
+    assert _settings.transport() == "lean"
+    monkeypatch.setenv("LAMBDASECRETS_TRANSPORT", "requests")
+    assert _settings.transport() == "requests"
+
+
+def test_retry_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exceptions are the option's, else those that the environment names, else none."""
+    assert _settings.retry_on(Options()) == ()
+    monkeypatch.setenv("LAMBDASECRETS_RETRY_ON", "json.JSONDecodeError, builtins.PermissionError")
+    assert _settings.retry_on(Options()) == (json.JSONDecodeError, PermissionError)
+    assert _settings.retry_on(Options(retry_on=())) == ()
+    assert _settings.retry_on(Options(retry_on=(OwnError,))) == (OwnError,)
+
+
+def test_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A placeholder's variable is its text; an empty one counts as not set."""
+    assert _settings.variable("STAGE_OF_TEST") is None
+    monkeypatch.setenv("STAGE_OF_TEST", "")
+    assert _settings.variable("STAGE_OF_TEST") is None
+    monkeypatch.setenv("STAGE_OF_TEST", "prod")
+    assert _settings.variable("STAGE_OF_TEST") == "prod"
+
+
+def test_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The session token is the first that is set, in the agent's order."""
+    assert _settings.token() is None
+    monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "third")
+    assert _settings.token() == "third"
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "second")
+    assert _settings.token() == "second"
+    monkeypatch.setenv("AWS_TOKEN", "first")
+    assert _settings.token() == "first"
+    monkeypatch.setenv("AWS_TOKEN", "")
+    assert _settings.token() == "second"
+
+
+def test_token_beside_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is a credentials endpoint, what opens it is no token for the extension."""
+    monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "opens the endpoint")
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1/credentials")
+    assert _settings.token() is None
+
+
+def test_token_in_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A token can stand in a file, and is read anew every time."""
+    file = tmp_path / "token"
+    monkeypatch.setenv("AWS_TOKEN", f"file://{file}")
+    for token in ("one", "two"):
+        file.write_text(f" {token}\n", encoding="utf-8")
+        assert token == _settings.token()
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe", b"two\nlines", "tokén".encode()])
+def test_token_in_bad_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None) -> None:
+    """A file that is not there, or holds no token, is an error that shows nothing of it."""
+    if content is not None:
+        (tmp_path / "token").write_bytes(content)
+    monkeypatch.setenv("AWS_TOKEN", f"file://{tmp_path}/token")
+    with pytest.raises(SettingError) as caught:
+        _settings.token()
+    assert str(caught.value) == (
+        "Cannot use AWS_TOKEN as it is set: it takes a token, or file:// and the path of a readable file that holds "
+        "one. Correct it or leave it out."
+    )
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+
+
+def test_no_credentials_endpoint() -> None:
+    """Outside SnapStart there is no credentials endpoint."""
+    assert _settings.credentials_endpoint() is None
+
+
+def test_credentials_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under SnapStart the environment says where the credentials are, and what opens the door."""
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials")
+    assert CredentialsEndpoint("http://169.254.170.23/v1/credentials", None) == _settings.credentials_endpoint()
+    monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "sesame")
+    endpoint = _settings.credentials_endpoint()
+    assert CredentialsEndpoint("http://169.254.170.23/v1/credentials", "sesame") == endpoint
+    assert repr(endpoint) == "CredentialsEndpoint(uri='http://169.254.170.23/v1/credentials')"

@@ -1,0 +1,664 @@
+# ruff: noqa: D103, UP007, UP045 - the handlers are what is tested, and both ways of writing a union must work
+
+import functools
+import inspect
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, Optional, TypeVar, Union
+
+import pytest
+import typing_extensions
+from pydantic import AfterValidator, BaseModel, Field, SecretStr
+
+from lambdasecrets import DeclarationError, Parameter, Secret
+from lambdasecrets._signature import Config, Plan, Value, handler_plan, value_plan
+from tests import deferred
+
+T = TypeVar("T")
+U = TypeVar("U")
+HERE = "tests.test_signature."
+NAMES_REMEDY = (
+    "Import or define that name at the module's top level: a name that exists only under TYPE_CHECKING, in a function "
+    "or in a class cannot be looked up."
+)
+UNDECLARED = "it carries no declaration and has no default"
+OUTERMOST = "Put the declaration outermost: Annotated[type, Secret(...)]. A config model stands by itself."
+BY_KEYWORD = (
+    "injection is by keyword, and this parameter takes none. Put it behind a `*`, as a keyword parameter of its own."
+)
+
+Key = Annotated[str, Secret("key")]
+SharedKey = typing_extensions.TypeAliasType("SharedKey", Annotated[str, Secret("key")])
+SharedAgain = typing_extensions.TypeAliasType("SharedAgain", SharedKey)
+Many = typing_extensions.TypeAliasType("Many", Annotated[list[T], Parameter("/many")], type_params=(T,))
+Swapped = typing_extensions.TypeAliasType("Swapped", Annotated[dict[U, T], Secret("map")], type_params=(T, U))
+Constant = typing_extensions.TypeAliasType("Constant", Annotated[int, Parameter("/constant")], type_params=(T,))
+Noted = Annotated[T, "a note"]
+
+
+class Database(BaseModel):
+    host: str
+    port: int = 5432
+
+
+class Box(BaseModel, Generic[T]):
+    content: T
+
+
+class Inner(BaseModel):
+    key: Key
+    size: Annotated[int, Field(gt=0), Parameter("/size")] = Field(default=50, alias="pageSize", le=100)
+
+
+class Outer(BaseModel):
+    inner: Inner
+    database: Annotated[Database, Secret("database")] = Field(description="where the orders are")
+    stage: str = "dev"
+    labels: list[str] = Field(default_factory=list)
+
+
+class Boxed(BaseModel):
+    box: Box[Annotated[str, Secret("boxed")]]
+
+
+class Undeclared(BaseModel):
+    key: Key
+    size: int
+
+
+class Nested(BaseModel):
+    undeclared: Undeclared
+
+
+class TwiceDeclared(BaseModel):
+    key: Annotated[Key, Parameter("/key")]
+
+
+class Cycle(BaseModel):
+    key: Key
+    again: "Cycle" = None  # type: ignore[assignment]
+
+
+class Tree(BaseModel):
+    children: list["Tree"]
+
+
+@dataclass
+class Record:
+    key: Key
+
+
+def _value(name: str, declaration: Any, kind: Any, *, optional: bool = False) -> dict[str, Value]:
+    return {name: Value((name,), declaration, kind, optional)}
+
+
+def _refusal(analysed: Callable[[], object]) -> str:
+    with pytest.raises(DeclarationError) as caught:
+        analysed()
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+    return str(caught.value)
+
+
+# --- What works ----------------------------------------------------------------------------------------------------
+
+
+def ordinary(
+    event: dict[str, Any],
+    context: object,
+    *,
+    database: Annotated[Database, Secret("database")],
+    token: Annotated[SecretStr, Secret("token", key="k")],
+    sizes: Annotated[list[int], Parameter("/sizes")] = [1],  # noqa: B006 - a default may be anything
+    verbose: bool = False,
+) -> None: ...
+
+
+def test_ordinary() -> None:
+    """A plan says what to ask for, what to read it as, and whether there is a default."""
+    plan = handler_plan(ordinary)
+    assert plan.owner == HERE + "ordinary"
+    assert plan.given == ("event", "context")
+    assert plan.nodes == {
+        **_value("database", Secret("database"), Database),
+        **_value("token", Secret("token", key="k"), SecretStr),
+        **_value("sizes", Parameter("/sizes"), list[int], optional=True),
+    }
+    assert plan.values == tuple(plan.nodes.values())
+
+
+def test_published_signature() -> None:
+    """The published signature has what is injected no more, and everything else as it was."""
+    signature = handler_plan(ordinary).signature
+    assert str(signature) == "(event: dict[str, typing.Any], context: object, *, verbose: bool = False) -> None"
+
+
+def positional(event: Any, context: Any, key: Key, /) -> None: ...
+def positional_or_keyword(event: Any, context: Any, key: Key) -> None: ...
+def positional_event(event: Any, context: Any, /, *, key: Key) -> None: ...
+def unannotated(event, context, *, key: Key): ...  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def with_keywords(event: Any, context: Any, *, key: Key, **rest: Any) -> None: ...
+async def coroutine(event: Any, context: Any, *, key: Key) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [positional_or_keyword, positional_event, unannotated, with_keywords, coroutine],
+    ids=lambda it: it.__name__,
+)
+def test_shapes(handler: Callable[..., Any]) -> None:
+    """However event and context are taken, and whatever else there is, a declared parameter is injected."""
+    assert _value("key", Secret("key"), str) == handler_plan(handler).nodes
+
+
+class App:
+    def method(self, event: Any, context: Any, *, key: Key) -> None: ...
+    def class_method(cls, event: Any, context: Any, *, key: Key) -> None: ...  # noqa: N805 - yet to be decorated
+    def too_short(self, event: Any, *, key: Key) -> None: ...
+
+
+@pytest.mark.parametrize(("first", "handler"), [("self", App.method), ("cls", App.class_method)])
+def test_methods(first: str, handler: Callable[..., Any]) -> None:
+    """A method's own first argument is given, like event and context."""
+    plan = handler_plan(handler)
+    assert (first, "event", "context") == plan.given
+    assert _value("key", Secret("key"), str) == plan.nodes
+
+
+def test_closure() -> None:
+    """A handler can be defined in a function, with a class of that function."""
+
+    class Local(BaseModel):
+        name: str
+
+    def handler(event: Any, context: Any, *, local: Annotated[Local, Secret("local")]) -> None: ...
+
+    plan = handler_plan(handler)
+    assert plan.owner == HERE + "test_closure.<locals>.handler"
+    assert _value("local", Secret("local"), Local) == plan.nodes
+
+
+def test_wrapped() -> None:
+    """A handler that another decorator wrapped is known by its own signature and names."""
+
+    @functools.wraps(deferred.ordinary)
+    def wrapper(*args: Any, **kwargs: Any) -> None: ...
+
+    assert handler_plan(deferred.ordinary) == handler_plan(wrapper)
+
+
+@pytest.mark.parametrize(
+    ("kind", "annotation"),
+    [
+        (str, Key),
+        (str, SharedKey),
+        (str, SharedAgain),
+        (str, typing_extensions.Annotated[str, Secret("key")]),
+        (Annotated[str, "a note"], Annotated[str, "a note", Secret("key")]),
+        (Annotated[str, "a note", "another"], Annotated[Annotated[str, "a note"], Secret("key"), "another"]),
+        (Annotated[str, "another"], Annotated[Key, "another"]),
+        (Annotated[str, "another"], Annotated[SharedKey, "another"]),
+        (Annotated[str, "a note"], Annotated[Noted[str], Secret("key")]),
+        (Optional[str], Key | None),
+        (Optional[str], Optional[Key]),
+        (Optional[str], Union[None, Key]),
+        (Optional[str], SharedKey | None),
+        (Optional[str], Annotated[str | None, Secret("key")]),
+        (Annotated[Optional[str], "a note"], Annotated[Key | None, "a note"]),
+        (int | str, Annotated[int | str, Secret("key")]),
+        (Box[int], Annotated[Box[int], Secret("key")]),
+        (dict[str, list[int]], Annotated[dict[str, list[int]], Secret("key")]),
+        (Tree, Annotated[Tree, Secret("key")]),
+        ("Database", Annotated["Database", Secret("key")]),
+        (Any, Annotated[Any, Secret("key")]),
+    ],
+)
+def test_annotations(kind: Any, annotation: Any) -> None:
+    """However an annotation carries its declaration, the plan has the declaration and the rest of the annotation."""
+
+    def handler(event: Any, context: Any, *, key: annotation) -> None: ...
+
+    expected = Database if kind == "Database" else kind
+    assert _value("key", Secret("key"), expected) == handler_plan(handler).nodes
+
+
+@pytest.mark.parametrize(
+    ("declaration", "kind", "annotation"),
+    [
+        (Parameter("/many"), list[int], Many[int]),
+        (Secret("map"), dict[str, int], Swapped[int, str]),
+        (Parameter("/constant"), int, Constant[str]),
+    ],
+)
+def test_generic_alias(declaration: Any, kind: Any, annotation: Any) -> None:
+    """A generic alias carries its declaration, with its type parameters filled in."""
+
+    def handler(event: Any, context: Any, *, key: annotation) -> None: ...
+
+    assert _value("key", declaration, kind) == handler_plan(handler).nodes
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="the `type` statement is of Python 3.12")
+def test_type_statement() -> None:  # pragma: no cover - of no use to older Pythons
+    """Aliases by the `type` statement carry their declarations."""
+    source = """
+type Key = Annotated[str, Secret("key")]
+type Many[T] = Annotated[list[T], Parameter("/many")]
+type Unseen = Annotated[Nowhere, Secret("unseen")]
+
+def handler(event: Any, context: Any, *, key: Key, many: Many[int], maybe: Key | None = None) -> None: ...
+def unseen(event: Any, context: Any, *, key: Unseen) -> None: ...
+"""
+    names: dict[str, Any] = {"__name__": "app", "Annotated": Annotated, "Any": Any, "Secret": Secret}
+    exec(source, names | {"Parameter": Parameter}, names)  # noqa: S102 - older Pythons cannot read it
+    assert handler_plan(names["handler"]).nodes == {
+        **_value("key", Secret("key"), str),
+        **_value("many", Parameter("/many"), list[int]),
+        **_value("maybe", Secret("key"), Optional[str], optional=True),
+    }
+    assert _refusal(lambda: handler_plan(names["unseen"])) == (
+        f"Cannot use parameter 'key' of app.unseen: its annotation cannot be evaluated: name 'Nowhere' is not defined. "
+        f"{NAMES_REMEDY}"
+    )
+
+
+# --- from __future__ import annotations ----------------------------------------------------------------------------
+
+
+def test_deferred() -> None:
+    """Annotations that are text are evaluated, one by one."""
+    plan = handler_plan(deferred.ordinary)
+    assert plan.nodes == {
+        **_value("database", Secret("database"), deferred.Database),
+        **_value("key", Secret("key", key="k"), str),
+        **_value("sizes", Parameter("/sizes"), list[int] | None, optional=True),
+    }
+    assert str(plan.signature) == "(event: 'dict[str, Any]', context: 'LambdaContext') -> 'None'"
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [deferred.type_checking_event, deferred.App.method, deferred.with_empty_cell()],
+    ids=lambda it: it.__name__,
+)
+def test_type_checking_only_names_of_what_is_given(handler: Callable[..., Any]) -> None:
+    """Event, context and the result may be annotated with names that exist only under TYPE_CHECKING."""
+    assert _value("key", Secret("key", key="k"), str) == handler_plan(handler).nodes
+
+
+def test_deferred_closure() -> None:
+    """A local class can be named where the handler closes over it."""
+    handler, local = deferred.with_closed_over_class()
+    assert handler(None, None, local=None) is local
+    assert _value("local", Secret("local"), local) == handler_plan(handler).nodes
+
+
+@pytest.mark.parametrize(
+    ("handler", "parameter", "name"),
+    [
+        (deferred.type_checking_other, "extra", "Extra"),
+        (deferred.type_checking_inside, "key", "Unseen"),
+        (deferred.with_local_class(), "local", "Local"),
+        (deferred.App.with_class_name, "alias", "Alias"),
+    ],
+)
+def test_names_that_cannot_be_looked_up(handler: Callable[..., Any], parameter: str, name: str) -> None:
+    """A name that cannot be looked up is refused with the parameter's name and the remedy."""
+    assert _refusal(lambda: handler_plan(handler)) == (
+        f"Cannot use parameter {parameter!r} of tests.deferred.{handler.__qualname__}: its annotation cannot be "
+        f"evaluated: name {name!r} is not defined. {NAMES_REMEDY}"
+    )
+
+
+def test_deferred_bad_declaration() -> None:
+    """A wrong declaration in an annotation that is text says where it stands."""
+    assert _refusal(lambda: handler_plan(deferred.bad_declaration)) == (
+        "Cannot use Secret('') for parameter 'key' of tests.deferred.bad_declaration: name is empty. Give the name or "
+        "ARN."
+    )
+
+
+def test_deferred_nonsense() -> None:
+    """Text that is no annotation is refused."""
+    assert _refusal(lambda: handler_plan(deferred.no_type)) == (
+        "Cannot use parameter 'key' of tests.deferred.no_type: its annotation cannot be evaluated: Forward reference "
+        "must be an expression -- got '3 +'. Correct the annotation."
+    )
+
+
+def test_deferred_config() -> None:
+    """A config model may name classes that are defined after it."""
+    assert handler_plan(deferred.config).nodes == {
+        "config": Config(
+            ("config",),
+            deferred.Config,
+            {
+                "database": Value(("config", "database"), Secret("database"), deferred.Database, optional=False),
+                "later": Value(("config", "later"), Secret("later"), Optional[deferred.Later], optional=True),
+                "size": Value(("config", "size"), Parameter("/size"), int, optional=True),
+            },
+        )
+    }
+
+
+@pytest.mark.parametrize("name", ["incomplete", "half_complete"])
+def test_incomplete_config(name: str) -> None:
+    """A config model whose annotations cannot be looked up is refused with the remedy."""
+    handler = getattr(deferred, name)
+    model = inspect.signature(handler).parameters["config"].annotation
+    assert _refusal(lambda: handler_plan(handler)) == (
+        f"Cannot use parameter 'config' of tests.deferred.{name}: {model} is not fully defined: its annotations use a "
+        f"name that is not to be found. {NAMES_REMEDY}"
+    )
+
+
+# --- Config models -------------------------------------------------------------------------------------------------
+
+
+def with_config(event: Any, context: Any, *, outer: Outer) -> None: ...
+
+
+def test_config() -> None:
+    """A model whose fields carry declarations is planned field by field; undeclared fields keep their defaults."""
+    size = Value(("outer", "inner", "size"), Parameter("/size"), inspect.Parameter.empty, optional=True)
+    plan = handler_plan(with_config)
+    outer = plan.nodes["outer"]
+    assert isinstance(outer, Config)
+    assert (("outer",), Outer, ["inner", "database"]) == (outer.path, outer.model, list(outer.fields))
+    inner = outer.fields["inner"]
+    assert isinstance(inner, Config)
+    assert (("outer", "inner"), Inner, ["key", "size"]) == (inner.path, inner.model, list(inner.fields))
+    assert [("outer", "inner", "key"), size.path, ("outer", "database")] == [value.path for value in plan.values]
+    assert [value.optional for value in plan.values] == [False, True, False]
+    assert [Secret("key"), Parameter("/size"), Secret("database")] == [value.declaration for value in plan.values]
+
+
+def test_config_of_generic() -> None:
+    """A generic model with a declaration for its type parameter is a config model."""
+    plan = value_plan(Boxed)
+    assert (Value(("Boxed", "box", "content"), Secret("boxed"), str, optional=False),) == plan.values
+
+
+def test_constraints_of_fields() -> None:
+    """A field's constraints stay with its type."""
+    plan = value_plan(Inner)
+    kinds = {value.path[-1]: value.type for value in plan.values}
+    assert kinds["key"] is str
+    assert kinds["size"].__metadata__ == tuple(
+        item for item in Inner.model_fields["size"].metadata if not isinstance(item, Parameter)
+    )
+    assert len(kinds["size"].__metadata__) == 2
+
+
+# --- resolve() -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "plan"),
+    [
+        (Database, value_plan(Database, Secret("key"))),
+        (str, value_plan(Key)),
+        (Optional[str], value_plan(Key | None)),
+        (list[int], value_plan(list[int], Secret("key"))),
+    ],
+)
+def test_value_plan(kind: Any, plan: Plan) -> None:
+    """Outside a handler a plan has one node, which no parameter names."""
+    assert Plan("resolve()", {"": Value((), Secret("key"), kind, optional=False)}) == plan
+
+
+@pytest.mark.parametrize(
+    ("expected", "annotation", "declaration"),
+    [
+        (f'resolve(str): {UNDECLARED}. Write Annotated[type, Secret("name")], or a default.', str, None),
+        (
+            (
+                "resolve(Database): Database has no field that carries a declaration. Write Annotated[Database, "
+                'Secret("name")], or give its fields declarations.'
+            ),
+            Database,
+            None,
+        ),
+        (
+            (
+                "resolve(Annotated[str, Secret('key')]): it carries more than one declaration: Secret('key') and "
+                "Secret('x'). Keep one of them."
+            ),
+            Key,
+            Secret("x"),
+        ),
+        (
+            "resolve(Inner): it has a declaration, and Inner has others inside. Keep the outer one, or those inside.",
+            Inner,
+            Secret("x"),
+        ),
+    ],
+)
+def test_bad_value_plan(expected: str, annotation: Any, declaration: Secret | None) -> None:
+    """What resolve cannot serve is refused with the remedy."""
+    assert f"Cannot use {expected}" == _refusal(lambda: value_plan(annotation, declaration))
+
+
+# --- What is refused -----------------------------------------------------------------------------------------------
+
+
+def no_arguments() -> None: ...
+def no_context(event: Any) -> None: ...
+def keyword_context(event: Any, *, context: Any, key: Key) -> None: ...
+def star_arguments(*args: Any, **kwargs: Any) -> None: ...
+def forgotten_context(event: Any, key: Key, *, other: Key) -> None: ...
+def nothing_declared(event: Any, context: Any, *, verbose: bool = False, **rest: Any) -> None: ...
+def undeclared(event: Any, context: Any, *, key: Key, size: int) -> None: ...
+def no_annotation(event, context, *, key): ...  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def undeclared_model(event: Any, context: Any, *, database: Database) -> None: ...
+def positional_default(event: Any, context: Any, size: int = 1, /, *, key: Key) -> None: ...
+def more_arguments(event: Any, context: Any, *args: Any, key: Key) -> None: ...
+def declared_arguments(event: Any, context: Any, *keys: Key) -> None: ...
+def declared_keywords(event: Any, context: Any, **keys: Key) -> None: ...
+def two_declarations(event: Any, context: Any, *, key: Annotated[str, Secret("a"), Parameter("b")]) -> None: ...
+def nested_declarations(event: Any, context: Any, *, key: Annotated[Key, Secret("b")]) -> None: ...
+def in_list(event: Any, context: Any, *, keys: list[Key]) -> None: ...
+def in_list_with_default(event: Any, context: Any, *, keys: list[Key] = []) -> None: ...  # noqa: B006 - never called
+def in_alias(event: Any, context: Any, *, keys: dict[str, SharedKey]) -> None: ...
+def in_union(event: Any, context: Any, *, key: Key | int) -> None: ...
+def in_nullable_union(event: Any, context: Any, *, key: Key | int | None) -> None: ...
+def in_declared(event: Any, context: Any, *, keys: Annotated[list[Key], Secret("all")]) -> None: ...
+def config_in_declared(event: Any, context: Any, *, keys: Annotated[list[Inner], Secret("all")]) -> None: ...
+def declared_config(event: Any, context: Any, *, inner: Annotated[Inner, Secret("inner")]) -> None: ...
+def optional_config(event: Any, context: Any, *, inner: Inner | None = None) -> None: ...
+def list_of_configs(event: Any, context: Any, *, inner: list[Inner]) -> None: ...
+def validated_config(event: Any, context: Any, *, inner: Annotated[Inner, AfterValidator(id)]) -> None: ...
+def undeclared_field(event: Any, context: Any, *, nested: Nested) -> None: ...
+def twice_declared_field(event: Any, context: Any, *, config: TwiceDeclared) -> None: ...
+def cycle(event: Any, context: Any, *, cycle: Cycle) -> None: ...
+def record(event: Any, context: Any, *, record: Record) -> None: ...
+def generator(event: Any, context: Any, *, key: Key) -> Iterator[None]:
+    yield  # pragma: no cover - never run
+
+
+async def async_generator(event: Any, context: Any, *, key: Key) -> AsyncIterator[None]:
+    yield  # pragma: no cover - never run
+
+
+@pytest.mark.parametrize(
+    ("handler", "expected"),
+    [
+        *(
+            (
+                handler,
+                (
+                    "{}: a handler takes an event and a context first. Begin it with (event, context); outside "
+                    "handlers "
+                    "use resolve()."
+                ),
+            )
+            for handler in (no_arguments, no_context, keyword_context, star_arguments, App.too_short)
+        ),
+        (
+            forgotten_context,
+            (
+                "parameter 'key' of {}: the caller gives it: a handler takes an event and a context first. Begin with "
+                "(event, context, *, ...)."
+            ),
+        ),
+        (
+            nothing_declared,
+            (
+                "{}: none of its parameters carries a declaration. Declare one, such as `*, database: "
+                "Annotated[Database, "
+                'Secret("orders/database")]`.'
+            ),
+        ),
+        (undeclared, f"parameter 'size' of {{}}: {UNDECLARED}. Write Annotated[type, Secret(\"name\")], or a default."),
+        (
+            no_annotation,
+            f"parameter 'key' of {{}}: {UNDECLARED}. Write Annotated[type, Secret(\"name\")], or a default.",
+        ),
+        (record, f"parameter 'record' of {{}}: {UNDECLARED}. Write Annotated[type, Secret(\"name\")], or a default."),
+        (
+            undeclared_model,
+            (
+                "parameter 'database' of {}: Database has no field that carries a declaration. Write "
+                "Annotated[Database, "
+                'Secret("name")], or give its fields declarations.'
+            ),
+        ),
+        (positional, f"parameter 'key' of {{}}: {BY_KEYWORD}"),
+        (positional_default, f"parameter 'size' of {{}}: {BY_KEYWORD}"),
+        (more_arguments, f"parameter 'args' of {{}}: {BY_KEYWORD}"),
+        (declared_arguments, f"parameter 'keys' of {{}}: {BY_KEYWORD}"),
+        (declared_keywords, f"parameter 'keys' of {{}}: {BY_KEYWORD}"),
+        (
+            two_declarations,
+            (
+                "parameter 'key' of {}: it carries more than one declaration: Secret('a') and Parameter('b'). Keep one "
+                "of "
+                "them."
+            ),
+        ),
+        (
+            nested_declarations,
+            (
+                "parameter 'key' of {}: it carries more than one declaration: Secret('key') and Secret('b'). Keep one "
+                "of "
+                "them."
+            ),
+        ),
+        *(
+            (
+                handler,
+                (
+                    f"parameter 'keys' of {{}}: a declaration stands inside list[Annotated[str, Secret('key')]]. "
+                    f"{OUTERMOST}"
+                ),
+            )
+            for handler in (in_list, in_list_with_default)
+        ),
+        (in_alias, f"parameter 'keys' of {{}}: a declaration stands inside dict[str, SharedKey]. {OUTERMOST}"),
+        (
+            in_union,
+            (
+                f"parameter 'key' of {{}}: a declaration stands inside Union[Annotated[str, Secret('key')], int]. "
+                f"{OUTERMOST}"
+            ),
+        ),
+        (
+            in_nullable_union,
+            (
+                f"parameter 'key' of {{}}: a declaration stands inside Union[Annotated[str, Secret('key')], int, "
+                "NoneType]. "
+                f"{OUTERMOST}"
+            ),
+        ),
+        (
+            in_declared,
+            (
+                "parameter 'keys' of {}: it has a declaration, and list[Annotated[str, Secret('key')]] has others "
+                "inside. "
+                "Keep the outer one, or those inside."
+            ),
+        ),
+        (
+            config_in_declared,
+            (
+                "parameter 'keys' of {}: it has a declaration, and list[tests.test_signature.Inner] has others inside. "
+                "Keep the outer one, or those inside."
+            ),
+        ),
+        (
+            declared_config,
+            (
+                "parameter 'inner' of {}: it has a declaration, and Inner has others inside. Keep the outer one, or "
+                "those "
+                "inside."
+            ),
+        ),
+        (
+            optional_config,
+            f"parameter 'inner' of {{}}: a declaration stands inside tests.test_signature.Inner | None. {OUTERMOST}",
+        ),
+        (
+            list_of_configs,
+            f"parameter 'inner' of {{}}: a declaration stands inside list[tests.test_signature.Inner]. {OUTERMOST}",
+        ),
+        (
+            validated_config,
+            (
+                "parameter 'inner' of {}: a declaration stands inside Annotated[tests.test_signature.Inner, "
+                f"AfterValidator(func=<built-in function id>)]. {OUTERMOST}"
+            ),
+        ),
+        (
+            undeclared_field,
+            (
+                "field 'size' of Undeclared (field 'undeclared' of Nested (parameter 'nested' of {})): "
+                f'{UNDECLARED}. Write Annotated[type, Secret("name")], or a default.'
+            ),
+        ),
+        (
+            twice_declared_field,
+            (
+                "field 'key' of TwiceDeclared (parameter 'config' of {}): it carries more than one declaration: "
+                "Secret('key') and Parameter('/key'). Keep one of them."
+            ),
+        ),
+        (
+            cycle,
+            (
+                "field 'again' of Cycle (parameter 'cycle' of {}): Cycle contains itself. Take the field out, or its "
+                "declarations."
+            ),
+        ),
+        *(
+            (handler, "{}: it is a generator. Return a value: Lambda does not iterate.")
+            for handler in (generator, async_generator)
+        ),
+    ],
+    ids=lambda it: getattr(it, "__name__", ""),
+)
+def test_refused(handler: Callable[..., Any], expected: str) -> None:
+    """A signature that could not be served is refused, with the parameter's name and the remedy."""
+    assert "Cannot use " + expected.format(HERE + handler.__qualname__) == _refusal(lambda: handler_plan(handler))
+
+
+@pytest.mark.parametrize("handler", [Database, functools.partial(ordinary), print, staticmethod(ordinary), None])
+def test_no_function(handler: Any) -> None:
+    """Only functions are handlers."""
+    assert _refusal(lambda: handler_plan(handler)) == (
+        f"Cannot use {handler!r} as a handler: it is no function. Decorate a function or a method that is defined with "
+        "def or async def."
+    )
+
+
+def test_injected_twice() -> None:
+    """What is injected once is not injected again: a published signature has no declarations."""
+    plan = handler_plan(ordinary)
+
+    @functools.wraps(ordinary)
+    def wrapper(*args: Any, **kwargs: Any) -> None: ...
+
+    wrapper.__signature__ = plan.signature  # type: ignore[attr-defined]
+    assert _refusal(lambda: handler_plan(wrapper)) == (
+        f"Cannot use {HERE}ordinary: none of its parameters carries a declaration. Declare one, such as `*, database: "
+        'Annotated[Database, Secret("orders/database")]`.'
+    )
