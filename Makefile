@@ -14,10 +14,10 @@ PYRIGHT := PATH="$(abspath $(BIN)):$$PATH" pyright
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-wheel check format docs build clean
+.PHONY: help demo test test-all test-wheel e2e rotation-drill check format docs build clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-14s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.demo ## Run the quickstart's handler against a local stand-in for the extension
 	$(BIN)/lambdasecrets invoke examples/quickstart/app.py:handler \
@@ -54,6 +54,16 @@ test-wheel: build ## Run the tests of the sdist against the built wheel
 	build/wheel/.venv/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	build/wheel/.venv/bin/python -m pip install --quiet "$$(echo dist/*.whl)[aws,cli]" --group test
 	cd build/wheel && .venv/bin/python -m pytest $(PYTEST_ARGS)
+
+e2e: $(VENV)/.e2e ## Run handlers under Amazon's Lambda emulator and runtime client, with a double of AWS
+	$(BIN)/python -m pytest -m e2e tests/e2e
+
+# PostgreSQL comes from no package index: root gets Debian's, everyone else is told what to install.
+rotation-drill: $(VENV)/.e2e ## Rotate a PostgreSQL server's password under a handler, for docs/rotation.md
+	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || \
+		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends postgresql; } || true
+	$(BIN)/python -m examples.rotation.drill --page docs/rotation.md
 
 check: $(VENV)/.check ## Check format, lint, types, the public types' completeness and the import contracts
 	$(BIN)/ruff format --check .
@@ -96,6 +106,10 @@ $(VENV)/.demo: $(VENV)/.pip pyproject.toml
 
 $(VENV)/.test: $(VENV)/.pip pyproject.toml
 	$(INSTALL) --editable ".[aws,cli]" --group test
+	@touch $@
+
+$(VENV)/.e2e: $(VENV)/.pip pyproject.toml
+	$(INSTALL) --editable ".[aws,cli]" --group test --group e2e
 	@touch $@
 
 $(VENV)/.check: $(VENV)/.pip pyproject.toml
