@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from functools import lru_cache, wraps
+from collections.abc import Callable
+from functools import lru_cache, partial, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Protocol, TypeVar, overload
 
 from lambdasecrets import _resolver, _settings
@@ -14,7 +15,7 @@ from lambdasecrets._signature import handler_plan, value_plan
 from lambdasecrets.errors import ResolutionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from lambdasecrets._declarations import Declaration, Parameter, Secret
 
@@ -22,6 +23,7 @@ PLAN = "__lambdasecrets__"
 """The attribute of a decorated handler that holds its `Prepared` plan."""
 
 _NOTHING: frozenset[str] = frozenset()
+_CallFor = Callable[[tuple[Any, ...], dict[str, Any]], Call]
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
@@ -125,7 +127,7 @@ def inject_secrets(
 def _decorated(handler: Callable[..., Any], options: Options, on_resolve: OnResolve | None) -> Callable[..., Any]:
     prepared = Prepared(handler_plan(handler))
     wrap = _async_wrapper if inspect.iscoroutinefunction(handler) else _wrapper
-    wrapper = wrap(handler, Call(prepared, options, on_resolve))
+    wrapper = wrap(handler, _calls(prepared, options, on_resolve))
     wrapper.__signature__ = prepared.plan.signature  # type: ignore[attr-defined]  # inspect reads it
     wrapper.__annotations__ = {
         name: kind for name, kind in wrapper.__annotations__.items() if name not in prepared.plan.nodes
@@ -134,14 +136,14 @@ def _decorated(handler: Callable[..., Any], options: Options, on_resolve: OnReso
     return wrapper
 
 
-def _wrapper(handler: Callable[..., Any], template: Call) -> Callable[..., Any]:
+def _wrapper(handler: Callable[..., Any], call_for: _CallFor) -> Callable[..., Any]:
     @wraps(handler)
     def wrapper(*args: Any, **overrides: Any) -> Any:
-        call, retried = _call(template, args, overrides), _settings.retry_on(template.options)
+        call = call_for(args, overrides)
         first = _first(call)
         try:
             return handler(*args, **overrides, **first.arguments)
-        except retried:
+        except call.limits.retry_on:
             second = _second(call, first)
             if second is None:
                 raise
@@ -150,17 +152,17 @@ def _wrapper(handler: Callable[..., Any], template: Call) -> Callable[..., Any]:
     return wrapper
 
 
-def _async_wrapper(handler: Callable[..., Any], template: Call) -> Callable[..., Any]:
+def _async_wrapper(handler: Callable[..., Any], call_for: _CallFor) -> Callable[..., Any]:
     from asyncio import to_thread  # noqa: PLC0415 - whoever writes `async def` has it loaded; others need not
 
     @wraps(handler)
     async def wrapper(*args: Any, **overrides: Any) -> Any:
-        call, retried = _call(template, args, overrides), _settings.retry_on(template.options)
+        call = call_for(args, overrides)
         # In a thread: a wave waits on sockets, and the loop may have other work.
         first = await to_thread(_first, call)
         try:
             return await handler(*args, **overrides, **first.arguments)
-        except retried:
+        except call.limits.retry_on:
             second = await to_thread(_second, call, first)
             if second is None:
                 raise
@@ -169,13 +171,19 @@ def _async_wrapper(handler: Callable[..., Any], template: Call) -> Callable[...,
     return wrapper
 
 
-def _call(template: Call, args: tuple[Any, ...], overrides: dict[str, Any]) -> Call:
-    plan = template.prepared.plan
-    last = len(plan.given) - 1
-    # Lambda gives the context last; a test may name it.
-    context = args[last] if len(args) > last else overrides.get(plan.given[last])
-    skip = frozenset(name for name in overrides if name in plan.nodes) if overrides else _NOTHING
-    return Call(template.prepared, template.options, template.on_resolve, context, skip)
+def _calls(prepared: Prepared, options: Options, on_resolve: OnResolve | None) -> _CallFor:
+    """Make what says, at each invocation, what is to be resolved."""
+    plan, last = prepared.plan, len(prepared.plan.given) - 1
+    # Read once, at the first invocation: at import the environment is nobody's business.
+    limits = lru_cache(maxsize=1)(partial(_settings.limits, options))
+
+    def call_for(args: tuple[Any, ...], overrides: dict[str, Any]) -> Call:
+        # Lambda gives the context last; a test may name it.
+        context = args[last] if len(args) > last else overrides.get(plan.given[last])
+        skip = frozenset(name for name in overrides if name in plan.nodes) if overrides else _NOTHING
+        return Call(prepared, limits(), on_resolve, context, skip)
+
+    return call_for
 
 
 def _first(call: Call) -> Resolved:
@@ -245,7 +253,7 @@ def resolve(
     """
     options = Options(timeout=timeout, max_age=max_age, stale_if_error=stale_if_error)
     prepared = _prepared(what, None) if kind is None else _prepared(kind, what)
-    return _or_raise(_resolver.shared().resolve(Call(prepared, options, on_resolve))).arguments[""]
+    return _or_raise(_resolver.shared().resolve(Call(prepared, _settings.limits(options), on_resolve))).arguments[""]
 
 
 def _prepared(annotation: Any, declaration: Declaration | None) -> Prepared:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lambdasecrets._client import Fetched, Request
     from lambdasecrets._clock import Moment
     from lambdasecrets._declarations import Declaration
-    from lambdasecrets._settings import Options
+    from lambdasecrets._settings import Limits
     from lambdasecrets._transport import Transport
 
 _Outcomes = dict[str, Got | ResolutionError]
@@ -96,14 +96,14 @@ class Call(NamedTuple):
 
     Attributes:
         prepared: what to resolve.
-        options: see `Options`.
+        limits: the options in force.
         on_resolve: told what happened.
         context: the invocation's context, for its remaining time.
         skip: parameters that the caller gave.
     """
 
     prepared: Prepared
-    options: Options
+    limits: Limits
     on_resolve: OnResolve | None = None
     context: Any = None
     skip: frozenset[str] = frozenset()
@@ -157,16 +157,16 @@ class Resolver:
         return self._memories.get(port) or self._memories.setdefault(port, Memory())
 
     def _gathered(self, wave: Wave, call: Call) -> _Outcomes:
-        memory, fresh = self._memory(), _settings.max_age(call.options)
-        known = {request.path: memory.known(request, fresh) for request in wave.requests}
+        memory = self._memory()
+        known = {request.path: memory.known(request, call.limits.max_age) for request in wave.requests}
         asked = [request for request in wave.requests if known[request.path] is None]
         got: _Outcomes = {path: item for path, item in known.items() if item is not None}
         if asked:
             began = now()
-            limit = deadline(_settings.timeout(call.options), call.context)
+            limit = deadline(call.limits.timeout, call.context)
             likely_cached = len(asked) == 1 or all(map(memory.is_likely_cached, asked))
             fetched = self._client.fetch(asked, limit, likely_cached=likely_cached)
-            got |= _judged(memory, asked, fetched, _ages(call.options), began)
+            got |= _judged(memory, asked, fetched, _ages(call.limits), began)
         return got
 
     def _gathered_anew(self, wave: Wave, call: Call) -> _Outcomes:
@@ -174,7 +174,7 @@ class Resolver:
         from lambdasecrets import _direct  # noqa: PLC0415
 
         memory, began = self._memory(), now()
-        limit = deadline(_settings.timeout(call.options), call.context)
+        limit = deadline(call.limits.timeout, call.context)
         by_agent = any(map(memory.is_from_agent, wave.requests))
         if by_agent or not _direct.is_installed():
             fetched = self._client.fetch(wave.requests, limit, refresh=by_agent)
@@ -182,11 +182,11 @@ class Resolver:
             fetched = _direct.fetch(wave.requests, limit)
             for request in wave.requests:
                 memory.supersede(request, fetched[request.path], now())
-        return _judged(memory, wave.requests, fetched, _ages(call.options), began)
+        return _judged(memory, wave.requests, fetched, _ages(call.limits), began)
 
 
-def _ages(options: Options) -> Ages:
-    fresh, stale = _settings.max_age(options), _settings.stale_if_error(options)
+def _ages(limits: Limits) -> Ages:
+    fresh, stale = limits.max_age, limits.stale_if_error
     return Ages(fresh, fresh + stale if stale else 0.0)
 
 
@@ -273,7 +273,9 @@ def use_session(session: Session | None) -> None:
         session: with the adapters or hooks that you need; None to go back to the transport that LAMBDASECRETS_TRANSPORT
             names.
     """
-    _PROCESS.clear()
+    replaced = _PROCESS.pop("resolver", None)
+    if replaced is not None:
+        replaced.close()
     if session is not None:
         _PROCESS["resolver"] = Resolver(Client(_requests_transport(session)))
 

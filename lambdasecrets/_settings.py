@@ -67,6 +67,24 @@ class Options:
             raise SettingError("retry_on", "exception classes")
 
 
+class Limits(NamedTuple):
+    """The options as they are in force: what was given, else the environment's, else the defaults. See `Options`."""
+
+    timeout: float
+    max_age: float
+    stale_if_error: float
+    retry_on: tuple[type[Exception], ...]
+
+
+def limits(options: Options) -> Limits:
+    """Settle the options.
+
+    Raises:
+        SettingError: the environment has a value that cannot be used; it names the variable.
+    """
+    return Limits(timeout(options), max_age(options), stale_if_error(options), retry_on(options))
+
+
 def timeout(options: Options) -> float:
     """Seconds that a whole resolve may take."""
     return _seconds_option(options.timeout, TIMEOUT, DEFAULT_TIMEOUT_SECONDS, _ABOVE_ZERO)

@@ -67,7 +67,7 @@ SCENES = {
     "ExtensionNotReadyError": Scene(fault=EVERY_FAULT["not-ready"]),
     "TokenRejectedError": Scene(fault=EVERY_FAULT["bad-session-token"]),
     "DeadlineExceededError": Scene(fault=EVERY_FAULT["hang"], variables={"LAMBDASECRETS_TIMEOUT": "0.2"}),
-    "ServerError": Scene(fault=EVERY_FAULT["unavailable"], variables={"LAMBDASECRETS_TIMEOUT": "0.2"}),
+    "ServerError": Scene(fault=EVERY_FAULT["unavailable"], variables={"LAMBDASECRETS_TIMEOUT": "0.3"}),
     "ProtocolError": Scene(fault=EVERY_FAULT["not-json"]),
     "UnsupportedByAgentError": Scene(injected=("regions",), profile="agent"),
     "AnswerError": Scene(profile="agent", fault=_agent_error("InvalidRequestException")),
@@ -106,6 +106,8 @@ def error_of(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> LambdaSecretsErro
     """Run the quickstart's handler in a scene; give what it raises."""
     file = load_secrets_file(QUICKSTART / "secrets.toml")
     scene.change(file.store)
+    # The shortest waits: the last attempt is then long before the deadline, on a busy machine too.
+    monkeypatch.setattr("random.uniform", lambda low, _: low)
     with served(file, monkeypatch, scene.profile) as emulator:
         for name, value in scene.variables.items():
             monkeypatch.delenv(name) if value is None else monkeypatch.setenv(name, value)
