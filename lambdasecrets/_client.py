@@ -36,7 +36,7 @@ from lambdasecrets.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from lambdasecrets._clock import Deadline
 
@@ -217,8 +217,7 @@ class Client:
         self, due: Sequence[Request], deadline: Deadline, *, likely_cached: bool, refresh: bool
     ) -> list[tuple[Request, _Verdict]]:
         """Send what is due once, and say what each answer means."""
-        sent = {request.path: _wire.refreshing(request.path) if refresh else request.path for request in due}
-        lanes = [[sent[path] for path in lane] for lane in _lanes(due, likely_cached=likely_cached)]
+        lanes = _lanes(due, likely_cached=likely_cached)
         # Before the token is read: a frame that raises must not hold it.
         address = Address(_wire.HOST, _settings.port())
         token = _settings.token() or self._snapstart_token(deadline)
@@ -226,8 +225,16 @@ class Client:
             return [(request, _too_late(request, deadline)) for request in due]
         if token is None:
             return [(request, NoTokenError(request.subject)) for request in due]
-        answers = self.transport.exchange(address, lanes, {_wire.TOKEN_HEADER: token}, deadline.left())
-        return [(request, _verdict(request, answers[sent[request.path]], deadline)) for request in due]
+        send = self._exchange_refreshing if refresh else self.transport.exchange
+        answers = send(address, lanes, {_wire.TOKEN_HEADER: token}, deadline.left())
+        return [(request, _verdict(request, answers[request.path], deadline)) for request in due]
+
+    def _exchange_refreshing(
+        self, address: Address, lanes: list[list[str]], headers: Mapping[str, str], seconds: float
+    ) -> dict[str, Answer | Fault]:
+        sent = {path: _wire.refreshing(path) for lane in lanes for path in lane}
+        answers = self.transport.exchange(address, [[sent[path] for path in lane] for lane in lanes], headers, seconds)
+        return {path: answers[refreshing] for path, refreshing in sent.items()}
 
     def _snapstart_token(self, deadline: Deadline) -> str | None:
         from lambdasecrets._credentials import session_token  # noqa: PLC0415 - seldom needed

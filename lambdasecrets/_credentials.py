@@ -12,7 +12,6 @@ from lambdasecrets._transport import Address, Answer
 from lambdasecrets.errors import SettingError
 
 if TYPE_CHECKING:
-    from lambdasecrets._settings import CredentialsEndpoint
     from lambdasecrets._transport import Transport
 
 _LONGEST_WAIT_SECONDS = 1.0
@@ -32,15 +31,21 @@ def session_token(transport: Transport, seconds: float) -> str | None:
     Raises:
         SettingError: the endpoint's URI leads to another machine, or a `file://` cannot be read.
     """
-    token = _settings.token()
-    if token is not None:
-        return token
+    found = _settings.token() or _from_endpoint(transport, min(seconds, _LONGEST_WAIT_SECONDS))
+    if isinstance(found, SettingError):
+        # Raised here, where no local of a frame holds the authorization.
+        raise found
+    return found
+
+
+def _from_endpoint(transport: Transport, seconds: float) -> str | SettingError | None:
     endpoint = _settings.credentials_endpoint()
-    return None if endpoint is None else _from_endpoint(transport, endpoint, min(seconds, _LONGEST_WAIT_SECONDS))
-
-
-def _from_endpoint(transport: Transport, endpoint: CredentialsEndpoint, seconds: float) -> str | None:
-    address, path = _located(endpoint.uri)
+    if endpoint is None:
+        return None
+    located = _located(endpoint.uri)
+    if located is None:
+        return SettingError(_settings.ENDPOINT, "an http:// URL of a loopback or link-local address")
+    address, path = located
     headers = {"Authorization": endpoint.authorization} if endpoint.authorization else {}
     answer = transport.exchange(address, [[path]], headers, seconds)[path]
     if not isinstance(answer, Answer) or answer.status != _OK:
@@ -49,10 +54,10 @@ def _from_endpoint(transport: Transport, endpoint: CredentialsEndpoint, seconds:
     return token if isinstance(token, str) and _wire.is_header_value(token) else None
 
 
-def _located(uri: str) -> tuple[Address, str]:
+def _located(uri: str) -> tuple[Address, str] | None:
     parts = _split(uri)
     if parts is None or parts.scheme != "http" or not _is_near(parts.hostname or ""):
-        raise SettingError(_settings.ENDPOINT, "an http:// URL of a loopback or link-local address")
+        return None
     host = "127.0.0.1" if parts.hostname == "localhost" else str(parts.hostname)
     query = f"?{parts.query}" if parts.query else ""
     return Address(host, parts.port or _HTTP_PORT), f"{parts.path or '/'}{query}"

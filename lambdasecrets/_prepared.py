@@ -94,8 +94,8 @@ class Prepared:
         Returns:
             The arguments by name; in the place of a config model that does not fit, an InvalidValueError.
         """
-        nodes = {name: node for name, node in self.plan.nodes.items() if name not in skip}
-        return {name: made for name, node in nodes.items() if (made := self._made(node, found)) is not NO_VALUE}
+        nodes = [(name, node) for name, node in self.plan.nodes.items() if name not in skip]
+        return {name: made for name, node in nodes if (made := self._made(node, found)) is not NO_VALUE}
 
     def _made(self, node: Node, found: dict[tuple[str, ...], Any]) -> Any:
         if isinstance(node, Value):

@@ -223,13 +223,20 @@ def _tell(event: ResolveEvent, on_resolve: OnResolve | None) -> None:
 
 
 def _outcome(call: Call, wave: Wave, got: _Outcomes) -> Resolved | ResolutionError:
-    found = {item.value.path: _found(call.prepared, item, got[item.path]) for item in wave.wanted}
-    # By identity: one failed request stands for every declaration that wanted it.
-    failed = list({id(item): item for item in found.values() if isinstance(item, ResolutionError)}.values())
+    found: dict[tuple[str, ...], Any] = {}
+    failed: dict[int, ResolutionError] = {}
+    for item in wave.wanted:
+        value = found[item.value.path] = _found(call.prepared, item, got[item.path])
+        if isinstance(value, ResolutionError):
+            # By identity: one failed request stands for every declaration that wanted it.
+            failed[id(value)] = value
     arguments = {} if failed else call.prepared.arguments(found, call.skip)
-    failed += [item for item in arguments.values() if isinstance(item, ResolutionError)]
-    versions = {path: item.raw.version for path, item in got.items() if isinstance(item, Got) and item.raw}
-    return combined(failed) if failed else Resolved(arguments, versions)
+    misfits = [item for item in arguments.values() if isinstance(item, ResolutionError)]
+    if failed or misfits:
+        return combined([*failed.values(), *misfits])
+    return Resolved(
+        arguments, {path: item.raw.version for path, item in got.items() if isinstance(item, Got) and item.raw}
+    )
 
 
 def _found(prepared: Prepared, wanted: Wanted, got: Got | ResolutionError) -> Any:

@@ -34,6 +34,7 @@ TRANSPORT = "LAMBDASECRETS_TRANSPORT"
 _Number = TypeVar("_Number", int, float)
 _ABOVE_ZERO = math.ulp(0.0)
 _HIGHEST_PORT = 65535
+_TRANSPORTS = {"": "lean", "lean": "lean", "requests": "requests"}
 _TOKEN_VARIABLES = ("AWS_TOKEN", "AWS_SESSION_TOKEN")
 ENDPOINT = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 _AUTHORIZATION = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
@@ -104,34 +105,33 @@ def retry_on(options: Options) -> tuple[type[Exception], ...]:
     """Exceptions of a handler after which values are fetched anew."""
     if options.retry_on is not None:
         return options.retry_on
-    text = os.environ.get(RETRY_ON)
-    return _exceptions(text) if text else ()
+    kinds = _exceptions(os.environ.get(RETRY_ON, ""))
+    if kinds is None:
+        raise SettingError(RETRY_ON, "importable exception classes, as `package.module.Class`, separated by commas")
+    return kinds
 
 
 def transport() -> str:
     """Which transport carries the requests: `lean` or `requests`."""
-    name = os.environ.get(TRANSPORT) or "lean"
-    if name not in {"lean", "requests"}:
+    name = _TRANSPORTS.get(os.environ.get(TRANSPORT, ""))
+    if name is None:
         raise SettingError(TRANSPORT, "lean or requests")
     return name
 
 
 def port() -> int:
     """Where the extension listens on loopback."""
-    text = os.environ.get(PORT)
-    return _whole(PORT, text, 1, _HIGHEST_PORT) if text else _wire.DEFAULT_PORT
+    return _whole_setting(PORT, _wire.DEFAULT_PORT, _HIGHEST_PORT)
 
 
 def max_connections() -> int:
     """How many requests the extension serves at once, for each of its two backends."""
-    text = os.environ.get(MAX_CONNECTIONS)
-    return _whole(MAX_CONNECTIONS, text, 1, None) if text else DEFAULT_MAX_CONNECTIONS
+    return _whole_setting(MAX_CONNECTIONS, DEFAULT_MAX_CONNECTIONS, None)
 
 
 def extension_ttl(variable: str) -> float:
     """Seconds for which the extension keeps values: `SECRETS_TTL` or `PARAMETERS_TTL`."""
-    text = os.environ.get(variable)
-    return min(_seconds(variable, text, 0.0), LONGEST_TTL_SECONDS) if text else DEFAULT_TTL_SECONDS
+    return min(_seconds_option(None, variable, DEFAULT_TTL_SECONDS, 0.0), LONGEST_TTL_SECONDS)
 
 
 def variable(name: str) -> str | None:
@@ -194,27 +194,35 @@ def _file_content(path: str) -> str | None:
         return None
 
 
+# Below, what a variable holds is no local of a frame that raises: tracebacks show locals, and variables get mixed up.
+
+
 def _seconds_option(given: float | None, name: str, default: float, least: float) -> float:
     if given is not None:
         return given
-    text = os.environ.get(name)
-    return _seconds(name, text, least) if text else default
-
-
-@lru_cache(maxsize=32)
-def _seconds(name: str, text: str, least: float) -> float:
-    number = _number(text, float)
-    if number is None or not _is_seconds(number, least):
+    number = _seconds(os.environ.get(name) or repr(default), least)
+    if number is None:
         raise SettingError(name, _expected_seconds(least))
     return number
 
 
 @lru_cache(maxsize=32)
-def _whole(name: str, text: str, least: int, most: int | None) -> int:
-    number = _number(text, int)
-    if number is None or number < least or (most is not None and number > most):
-        raise SettingError(name, f"a whole number from {least}" + (f" to {most}" if most else ""))
+def _seconds(text: str, least: float) -> float | None:
+    number = _number(text, float)
+    return number if number is not None and _is_seconds(number, least) else None
+
+
+def _whole_setting(name: str, default: int, most: int | None) -> int:
+    number = _whole(os.environ.get(name) or repr(default), most)
+    if number is None:
+        raise SettingError(name, "a whole number from 1" + (f" to {most}" if most else ""))
     return number
+
+
+@lru_cache(maxsize=32)
+def _whole(text: str, most: int | None) -> int | None:
+    number = _number(text, int)
+    return number if number is not None and 1 <= number <= (most or number) else None
 
 
 def _number(text: str, kind: Callable[[str], _Number]) -> _Number | None:
@@ -233,12 +241,10 @@ def _expected_seconds(least: float) -> str:
 
 
 @lru_cache(maxsize=4)
-def _exceptions(text: str) -> tuple[type[Exception], ...]:
-    named = text.split(",")
+def _exceptions(text: str) -> tuple[type[Exception], ...] | None:
+    named = text.split(",") if text else []
     found = tuple(kind for name in named if _is_exception(kind := _imported(name.strip())))
-    if len(found) != len(named):
-        raise SettingError(RETRY_ON, "importable exception classes, as `package.module.Class`, separated by commas")
-    return found
+    return found if len(found) == len(named) else None
 
 
 def _imported(name: str) -> object:

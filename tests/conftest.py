@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lambdasecrets import _resolver
+from lambdasecrets import use_session
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore
 
@@ -20,7 +20,7 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in [name for name in os.environ if name.startswith(_READ)]:
         monkeypatch.delenv(name)
     yield
-    _resolver.shared().close()
+    use_session(None)
 
 
 @pytest.fixture

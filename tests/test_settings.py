@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lambdasecrets import SettingError, _settings
-from lambdasecrets._settings import CredentialsEndpoint, Options
+from lambdasecrets._settings import CredentialsEndpoint, Limits, Options
 
 
 class OwnError(Exception):
@@ -70,6 +70,13 @@ def test_seconds(
     monkeypatch.setenv(variable, "2.5")
     assert read(Options()) == 2.5
     assert read(replace(Options(), **{option: 7.0})) == 7.0  # type: ignore[arg-type]
+
+
+def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settled, the options are what was given, else the environment's, else the defaults."""
+    monkeypatch.setenv("LAMBDASECRETS_MAX_AGE", "30")
+    limits = _settings.limits(Options(timeout=2, retry_on=(OwnError,)))
+    assert Limits(timeout=2, max_age=30.0, stale_if_error=0.0, retry_on=(OwnError,)) == limits
 
 
 @pytest.mark.parametrize(

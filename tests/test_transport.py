@@ -281,6 +281,33 @@ def test_reads_every_framing(transport: Transport, emulator: Emulator, expected:
     assert get(transport, emulator) == expected
 
 
+def test_reads_trailers(transport: Transport) -> None:
+    """Headers behind the last chunk, which no value needs, do no harm."""
+    body = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX-Sum: 1\r\n\r\n"
+    with serving(repeating(body)) as server:
+        assert get_from(transport, server.port) == Answer(200, b"{}")
+
+
+def test_heeds_that_a_connection_ends(transport: Transport) -> None:
+    """After an answer that ends its connection the next request goes over another one."""
+    with serving(repeating(answer(b"{}", "Connection: close"))) as server:
+        got = transport.exchange(address(server.port), [["/1", "/2"]], {}, SECONDS)
+        assert got == {"/1": Answer(200, b"{}"), "/2": Answer(200, b"{}")}
+
+
+def test_serves_a_lane_of_any_length(transport: Transport, emulator: Emulator, expected: Answer) -> None:
+    """A hundred long requests on one lane are a hundred answers, on one connection."""
+    paths = [f"{PATH}&n={number:01000}" for number in range(100)]
+    got = transport.exchange(address(emulator.port), [paths], {TOKEN_HEADER: emulator.token}, SECONDS)
+    assert got == dict.fromkeys(paths, expected)
+    assert len({record.connection for record in emulator.requests}) == 1
+
+
+def test_shows_no_body(emulator: Emulator, expected: Answer) -> None:
+    """An answer shows its status only."""
+    assert repr(expected) == "Answer(status=200)"
+
+
 def test_decodes_nothing(transport: Transport) -> None:
     """A compressed body, which nobody asked for, is handed on as it is: a small one cannot become a huge one."""
     packed = answer(gzip.compress(b"x" * 1000, mtime=0), "Content-Encoding: gzip")
@@ -296,8 +323,9 @@ def test_decodes_nothing(transport: Transport) -> None:
         b"HTTP/1.1 banana\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200 + b"Transfer-Encoding: x\r\n\r\n",
         b"HTTP/1.1 200 OK\r\na: " + b"b" * 100_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\na: " + b"b" * 100_000,
     ],
-    ids=["smtp", "tls", "status", "headers", "header"],
+    ids=["smtp", "tls", "status", "headers", "header", "endless header"],
 )
 def test_what_is_no_http(transport: Transport, answered: bytes) -> None:
     """Bytes that are no answer, or a head beyond measure, are garbled."""
