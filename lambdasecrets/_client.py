@@ -49,6 +49,8 @@ _TOKEN_STATUSES = frozenset({401, 403})
 _REDIRECTS = range(300, 400)
 _CHANCE_BYTES = 4
 _CHANCES = 256**_CHANCE_BYTES
+_SHORTEST_ATTEMPT_SECONDS = 0.02
+"""With less time a retry could only end in a timeout, which would hide what the server has said."""
 
 
 class Request(NamedTuple):
@@ -131,7 +133,8 @@ class _Waiting:
         reason, now = verdict.reason, time.monotonic()
         retries, since = self.retries.get(reason, 0), self.since.setdefault(reason, now)
         due = now + _wait(_POLICIES[reason], retries)
-        if retries >= _allowed(self.request, reason) or due > min(since + _POLICIES[reason].budget, deadline.ends):
+        latest = min(since + _POLICIES[reason].budget, deadline.ends - _SHORTEST_ATTEMPT_SECONDS)
+        if retries >= _allowed(self.request, reason) or due > latest:
             return self._final(verdict, now - self.began)
         self.retries[reason] = retries + 1
         self.due = due

@@ -158,9 +158,9 @@ class Resolver:
 
     def _gathered(self, wave: Wave, call: Call) -> _Outcomes:
         memory = self._memory()
-        known = {request.path: memory.known(request, call.limits.max_age) for request in wave.requests}
-        asked = [request for request in wave.requests if known[request.path] is None]
-        got: _Outcomes = {path: item for path, item in known.items() if item is not None}
+        known = [(request.path, memory.known(request, call.limits.max_age)) for request in wave.requests]
+        got: _Outcomes = {path: item for path, item in known if item is not None}
+        asked = [request for request in wave.requests if request.path not in got]
         if asked:
             began = now()
             limit = deadline(call.limits.timeout, call.context)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,8 @@ from tests.e2e._interpreters import NoInterpreterError, interpreter
 from tests.e2e._rie import accepts, free_port
 from tests.e2e.conftest import ACTIONS, Run
 
-SHORT_TIMEOUT = "3"  # seconds: less than a resolve may take
+SHORT_TIMEOUTS = ("1", "2", "3")
+"""Seconds, less than a resolve may take. The emulator counts INIT in: on a busy machine the shortest may not do."""
 READY = "INFO ready to serve traffic"
 ANSWER = {"address": "app@db.internal:5432", "password": "made up", "page_size": 7}
 
@@ -97,15 +99,20 @@ def test_function_timeout(run: Run) -> None:
     """With a backend that hangs, the handler's error arrives before Lambda ends the function."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        with run(
-            "failing.warm_or_present", AWS_ENDPOINT_URL=endpoint, AWS_LAMBDA_FUNCTION_TIMEOUT=SHORT_TIMEOUT
-        ) as function:
-            # The emulator counts INIT in, which may take longer on a busy machine: then again.
-            warm = next(filter("warm".__eq__, (function.invoke("warm") for _ in range(20))))
-            error = function.invoke("present")
+        errors = (_error_when_warm(run, endpoint, timeout) for timeout in SHORT_TIMEOUTS)
+        error = next(filter(None, errors))
 
-    assert (warm, error["errorType"]) == ("warm", "DeadlineExceededError")
+    assert error["errorType"] == "DeadlineExceededError"
     assert "what the invocation had left, less a reserve" in error["errorMessage"]
+
+
+def _error_when_warm(run: Run, endpoint: str, timeout: str) -> dict[str, Any] | None:
+    """Give the error of an invocation behind a warm one; None where no invocation got through INIT in time."""
+    with run("failing.warm_or_present", AWS_ENDPOINT_URL=endpoint, AWS_LAMBDA_FUNCTION_TIMEOUT=timeout) as function:
+        if not any(function.invoke("warm") == "warm" for _ in range(5)):
+            return None
+        error: dict[str, Any] = function.invoke("present")
+        return error
 
 
 @pytest.mark.parametrize("version", ["3.10", "3.11", "3.12", "3.13"])
