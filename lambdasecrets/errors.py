@@ -118,6 +118,10 @@ class DeclarationError(LambdaSecretsError, TypeError):
         remedy: what to write instead.
     """
 
+    where: str
+    why: str
+    remedy: str
+
     def __init__(self, where: str, why: str, remedy: str) -> None:
         self.where, self.why, self.remedy = where, why, remedy
         super().__init__(f"Cannot use {where}: {why}. {remedy}")
@@ -130,6 +134,9 @@ class SettingError(LambdaSecretsError, ValueError):
         name: the option or the variable.
         expected: what it takes.
     """
+
+    name: str
+    expected: str
 
     def __init__(self, name: str, expected: str) -> None:
         self.name, self.expected = name, expected
@@ -146,6 +153,10 @@ class ResolutionError(LambdaSecretsError):
         remedy: what to do.
     """
 
+    subject: Subject
+    why: str
+    remedy: str
+
     def __init__(self, subject: Subject, why: str, remedy: str) -> None:
         self.subject, self.why, self.remedy = subject, why, remedy
         super().__init__(f"Cannot resolve {subject}: {why}. {remedy}")
@@ -157,6 +168,8 @@ class SeveralErrors(ResolutionError):  # noqa: N818 - it is the plural that tell
     Attributes:
         errors: each failure, in the order of the declarations.
     """
+
+    errors: tuple[ResolutionError, ...]
 
     def __init__(self, errors: Sequence[ResolutionError]) -> None:
         self.errors = tuple(errors)
@@ -188,6 +201,8 @@ class MissingVariableError(ResolutionError):
         variable: the environment variable.
     """
 
+    variable: str
+
     def __init__(self, subject: Subject, variable: str) -> None:
         self.variable = variable
         super().__init__(
@@ -217,6 +232,9 @@ class ExtensionUnavailableError(ResolutionError):
         seconds: how long.
     """
 
+    port: int
+    seconds: float
+
     def __init__(self, subject: Subject, port: int, seconds: float) -> None:
         self.port, self.seconds = port, seconds
         super().__init__(
@@ -233,6 +251,8 @@ class ExtensionNotReadyError(ResolutionError):
     Attributes:
         seconds: how long it was asked.
     """
+
+    seconds: float
 
     def __init__(self, subject: Subject, seconds: float) -> None:
         self.seconds = seconds
@@ -251,6 +271,8 @@ class TokenRejectedError(ResolutionError):
         status: the HTTP status, 401 or 403.
     """
 
+    status: int
+
     def __init__(self, subject: Subject, status: int) -> None:
         self.status = status
         super().__init__(
@@ -268,6 +290,9 @@ class DeadlineExceededError(ResolutionError):
         seconds: the time there was.
         bound: what set it: `timeout` or `invocation`, the invocation's remaining time less a reserve.
     """
+
+    seconds: float
+    bound: str
 
     def __init__(self, subject: Subject, seconds: float, bound: str) -> None:
         self.seconds, self.bound = seconds, bound
@@ -290,6 +315,10 @@ class ServerError(ResolutionError):
         seconds: over how long.
     """
 
+    status: int | None
+    attempts: int
+    seconds: float
+
     def __init__(self, subject: Subject, status: int | None, attempts: int, seconds: float) -> None:
         self.status, self.attempts, self.seconds = status, attempts, seconds
         what = "the connection was lost in the middle of the answer" if status is None else f"the answer was {status}"
@@ -308,6 +337,9 @@ class ProtocolError(ResolutionError):
         status: the HTTP status; None where the answer is no HTTP.
         detail: what is wrong with it.
     """
+
+    status: int | None
+    detail: str
 
     def __init__(self, subject: Subject, status: int | None, detail: str) -> None:
         self.status, self.detail = status, detail
@@ -338,8 +370,12 @@ class AnswerError(ResolutionError):
         permission: what the function's role must be allowed to do.
     """
 
-    reason: ClassVar = "AWS answered with an error"
-    advice: ClassVar = "See the error codes of GetSecretValue in the Secrets Manager API reference."
+    reason: ClassVar[str] = "AWS answered with an error"
+    advice: ClassVar[str] = "See the error codes of GetSecretValue in the Secrets Manager API reference."
+
+    code: str
+    status: int
+    permission: Permission
 
     def __init__(self, subject: Subject, code: str, status: int, permission: Permission) -> None:
         self.code, self.status, self.permission = code, status, permission
@@ -374,6 +410,8 @@ class UnresolvedError(ResolutionError):
         permission: what the function's role must be allowed to do.
     """
 
+    permission: Permission
+
     def __init__(self, subject: Subject, permission: Permission) -> None:
         self.permission = permission
         super().__init__(
@@ -395,6 +433,9 @@ class InvalidValueError(ResolutionError):
         expected: the declared type, as written.
         problems: what does not fit, without any part of the value.
     """
+
+    expected: str
+    problems: tuple[Problem, ...]
 
     def __init__(self, subject: Subject, expected: str, problems: Sequence[Problem]) -> None:
         self.expected, self.problems = expected, tuple(problems)

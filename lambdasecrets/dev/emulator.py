@@ -98,7 +98,7 @@ class Emulator:
             max_connections=max_connections,
             stale_on_error=self._profile.serves_stale,
         )
-        self.token = token or secrets.token_urlsafe(_TOKEN_BYTES)
+        self.token: str = token or secrets.token_urlsafe(_TOKEN_BYTES)
         self._host = host
         self._wanted_port = port
         self._is_ready = ready
