@@ -14,7 +14,7 @@ PYRIGHT := PATH="$(abspath $(BIN)):$$PATH" pyright
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-wheel e2e rotation-drill faults soak fuzz check format docs build clean
+.PHONY: help demo test test-all test-wheel e2e rotation-drill faults soak fuzz bench check format docs build clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-14s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -71,8 +71,12 @@ faults: $(VENV)/.test ## Play every fault at every moment, write the matrix into
 soak: $(VENV)/.test ## Invoke 140,000 times from 16 threads under random faults, write the figures down (4 minutes)
 	$(BIN)/python -m tests.reliability.soak
 
-fuzz: $(VENV)/.fuzz ## Fuzz the parsers, guided by coverage, write the figures down (2 minutes; Linux)
+fuzz: $(VENV)/.fuzz ## Fuzz the parsers, guided by coverage, write the figures down (3 minutes; Linux)
 	$(BIN)/python -m tests.reliability.fuzz
+
+bench: $(VENV)/.bench ## Measure what resolving costs, write docs/performance.md and its plots (15 minutes; Linux)
+	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.page
 
 check: $(VENV)/.check ## Check format, lint, types, the public types' completeness and the import contracts
 	$(BIN)/ruff format --check .
@@ -123,6 +127,10 @@ $(VENV)/.e2e: $(VENV)/.pip pyproject.toml
 
 $(VENV)/.fuzz: $(VENV)/.pip pyproject.toml
 	$(INSTALL) --editable . --group fuzz
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.pip pyproject.toml
+	$(INSTALL) --editable ".[aws,cli]" --group test --group bench
 	@touch $@
 
 $(VENV)/.check: $(VENV)/.pip pyproject.toml

@@ -173,7 +173,8 @@ def _misfit(kind: str, *location: str) -> _Misfit:
 def parsed_json(text: str | bytes) -> Any:
     """Parse JSON. A document that is none reads as None, as `null` does: no caller has a use for either."""
     try:
-        return from_json(text)
+        # Without pydantic's cache of short strings: it would keep values for as long as the process lives.
+        return from_json(text, cache_mode="keys")
     except ValueError:
         return None
 

@@ -25,6 +25,7 @@ from lambdasecrets.dev._http import Connection
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore
 from lambdasecrets.errors import ResolutionError, Subject
+from tests.dev.asking import until
 from tests.golden import VERSION_1, VERSION_2, golden
 from tests.properties import bounded
 from tests.serving import answer, serving
@@ -247,6 +248,8 @@ def test_never_ready(client: Client, store: MemoryStore, monkeypatch: pytest.Mon
 
 def overloaded(client: Client, emulator: Emulator) -> ResolutionError:
     """Ask a server that is overloaded, and count from here."""
+    client.transport.close()
+    until(lambda: emulator._started().connections == 0)  # no request of before is still to be counted
     emulator.clear_requests()
     return failure(fetch(client, seconds=SHORT_SECONDS))
 

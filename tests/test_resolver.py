@@ -170,6 +170,15 @@ def test_uses_values_again(emulator: Emulator, filled: MemoryStore, monkeypatch:
     assert handled()[1] == "moved"
 
 
+def test_counts_the_age_from_before_the_answer(emulator: Emulator, filled: MemoryStore) -> None:
+    """A value is as old as its request: how long the answer took is no time in which it was fresh."""
+    handled = Handled(max_age=0.2)
+    emulator.inject(faults.Latency(seconds=0.4), times=3)
+    handled()
+    handled()
+    assert [value.source for value in handled.events[1].values if value.parameter == "database"] == ["server"]
+
+
 @pytest.mark.parametrize("how", ["option", "variable"])
 def test_serves_stale_values(
     emulator: Emulator, filled: MemoryStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, how: str

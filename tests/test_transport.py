@@ -206,13 +206,19 @@ def test_keeps_its_connection(transport: Transport, emulator: Emulator, expected
     assert (expected, [1, 1, 1, 1]) == (last, [record.connection - 1 for record in emulator.requests])
 
 
-def test_a_dropped_connection_is_invisible(transport: Transport, store: MemoryStore) -> None:
+def test_a_dropped_connection_is_invisible(transport: Transport) -> None:
     """A connection that the server ended between two exchanges is replaced without a word."""
-    store.put_secret("s", "a value")
-    with Emulator(store, max_connection_age=0.05) as emulator:
-        first = get(transport, emulator)
-        until(lambda: emulator._started().connections == 0)
-        assert [first, 1, 2] == [get(transport, emulator), *(record.connection for record in emulator.requests)]
+    numbers: list[int] = []
+
+    def serve(connection: Connection) -> None:
+        numbers.append(connection.number)
+        repeating(answer(b"{}"))(connection)
+
+    with serving(serve) as server:
+        first = get_from(transport, server.port)
+        until(lambda: server.connections == 0)
+        assert [first, get_from(transport, server.port)] == [Answer(200, b"{}")] * 2
+    assert numbers == [1, 2]
 
 
 def test_closing_ends_the_connections(transport: Transport, emulator: Emulator, expected: Answer) -> None:

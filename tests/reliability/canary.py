@@ -1,0 +1,47 @@
+"""A canary in every value and token, and the places where it must not show: errors, tracebacks, logs."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+CANARY = "canary-8e1f"
+
+
+def is_shown(error: BaseException) -> bool:
+    """Tell whether an error shows a canary: its text, its attributes, its traceback with the locals of every frame."""
+    formatted = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+    return CANARY in f"{formatted}{error!r}{error.args!r}{vars(error)!r}"
+
+
+class LogWatch(logging.Handler):
+    """Looks for canaries in log records, and prints none.
+
+    Attributes:
+        records: how many it has seen.
+        leaks: how many of them show a canary, in their text or in what they carry.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records = self.leaks = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records += 1
+        self.leaks += CANARY in f"{record.getMessage()}{record.__dict__!r}"
+
+
+@contextmanager
+def watched_logs() -> Iterator[LogWatch]:
+    """Watch every logger of this process at DEBUG, those of urllib3 and requests among them."""
+    watch, root = LogWatch(), logging.getLogger()
+    level = root.level
+    root.addHandler(watch)
+    root.setLevel(logging.DEBUG)
+    try:
+        yield watch
+    finally:
+        root.setLevel(level)
+        root.removeHandler(watch)
