@@ -174,7 +174,7 @@ def parsed_json(text: str | bytes) -> Any:
     """Parse JSON. A document that is none reads as None, as `null` does: no caller has a use for either."""
     try:
         # Without pydantic's cache of short strings: it would keep values for as long as the process lives.
-        return from_json(text, cache_mode="keys")
+        return from_json(text, cache_strings="keys")
     except ValueError:
         return None
 
