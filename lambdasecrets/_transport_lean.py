@@ -65,9 +65,15 @@ class LeanTransport:
         ends = monotonic() + seconds
         idle = self._idle.setdefault(address, [])
         begun = [_Lane(address, idle, paths, headers, ends) for paths in lanes]
+        waiting = begun
+        while waiting:
+            # In turns: a lane that has more to send than fits at once must not wait for the end of another.
+            for lane in waiting:
+                lane.step()
+            waiting = [lane for lane in waiting if lane.todo]
         answers: dict[str, Answer | Fault] = {}
         for lane in begun:
-            answers |= lane.finish()
+            answers |= lane.end()
         foreign = [path for lane in begun for path in lane.foreign]
         if foreign:
             answers |= self._other().exchange(address, [foreign], headers, max(ends - monotonic(), 0.0))
@@ -103,15 +109,18 @@ class _Lane:
         self._answers: dict[str, Answer | Fault] = {}
         self._address, self._idle, self._ends = address, idle, ends
         self._head = _head(address, headers)
-        self._todo = list(paths)
+        self.todo = list(paths)
         self._in_flight = 0
         self._connection: _Connection | None = None
         self._guarded(self._send)
 
-    def finish(self) -> dict[str, Answer | Fault]:
-        """Read every answer."""
-        while self._todo:
+    def step(self) -> None:
+        """Read one answer, or send what can be sent now."""
+        if self.todo:
             self._guarded(self._receive if self._in_flight else self._send)
+
+    def end(self) -> dict[str, Answer | Fault]:
+        """Give the answers, and the connection to whoever comes next."""
         connection = self._connection
         # One that was told more than it asked for would give that as the answer to the next request.
         if connection is not None and not connection.has_begun and len(self._idle) < _IDLE_CONNECTIONS:
@@ -125,8 +134,8 @@ class _Lane:
         if self._connection is None:
             self._connection = _taken(self._idle) or _Connection(self._address, self._ends)
         batch = b""
-        while self._in_flight < len(self._todo) and len(batch) < _PIPELINED_BYTES:
-            batch += b"GET %b HTTP/1.1\r\n%b" % (self._todo[self._in_flight].encode(), self._head)
+        while self._in_flight < len(self.todo) and len(batch) < _PIPELINED_BYTES:
+            batch += b"GET %b HTTP/1.1\r\n%b" % (self.todo[self._in_flight].encode(), self._head)
             self._in_flight += 1
         self._connection.send(batch, self._ends)
 
@@ -152,7 +161,7 @@ class _Lane:
         except _TooLarge:
             self._settle(Fault.TOO_LARGE)
         except _Foreign:
-            self.foreign.append(self._todo.pop(0))
+            self.foreign.append(self.todo.pop(0))
         except OSError:
             self._lose(self._connection or connection)
         else:
@@ -167,10 +176,10 @@ class _Lane:
             self._settle(Fault.LOST)
 
     def _settle(self, outcome: Answer | Fault) -> None:
-        self._answers[self._todo.pop(0)] = outcome
+        self._answers[self.todo.pop(0)] = outcome
 
     def _settle_all(self, fault: Fault) -> None:
-        while self._todo:
+        while self.todo:
             self._settle(fault)
 
     def _disconnect(self) -> None:
