@@ -1,0 +1,1 @@
+"""What resolving costs, measured side by side: `python -m benchmarks [part ...] [--quick]`, or `make bench`."""

@@ -1,0 +1,1 @@
+"""The same function written in different ways, as Lambda would run it."""

@@ -1,0 +1,70 @@
+"""What importing costs: milliseconds and modules, each in fresh processes.
+
+The time is that of the processor: the files are in the system's cache, and other work on the machine does not count.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+from benchmarks.measuring import Spread
+from benchmarks.results import Part, Target
+
+OURS = "lambdasecrets"
+PYDANTIC = "from pydantic import BaseModel, SecretStr, TypeAdapter"
+IMPORTS = {
+    OURS: "import lambdasecrets",
+    "http.client": "import http.client",
+    "requests": "import requests",
+    "boto3": "import boto3",
+    "Powertools parameters": "from aws_lambda_powertools.utilities import parameters",
+    "aws-secretsmanager-caching": "import aws_secretsmanager_caching",
+}
+"""Each beyond pydantic's own."""
+
+TABLE = "import beyond pydantic's own"
+MILLISECONDS = "ms of processor"
+FULL = 15
+QUICK = 5
+
+_PROBE = """
+import json, sys, time
+{before}
+known = set(sys.modules)
+began = time.process_time()
+{imported}
+took = (time.process_time() - began) * 1000
+print(json.dumps([took, sorted(set(sys.modules) - known)]))
+"""
+_SECONDS = 60.0
+_MOST_MILLISECONDS = 15.0
+_MOST_MODULES = 25
+
+
+def measure(rounds: int) -> Part:
+    """Measure imports one after the other, round after round, after one that writes the .pyc files."""
+    part = Part("imports")
+    modules = {name: [len(probe(statement)[1])] for name, statement in IMPORTS.items()}
+    probed = [{name: probe(statement)[0] for name, statement in IMPORTS.items()} for _ in range(rounds)]
+    took = {name: [found[name] for found in probed] for name in IMPORTS}
+    part.add(TABLE, MILLISECONDS, took, "")
+    part.add(TABLE, "modules", modules, "")
+    part.targets += [
+        Target(f"{TABLE}: time", Spread.of(took[OURS]), _MOST_MILLISECONDS, "ms"),
+        Target(f"{TABLE}: modules", Spread.of(modules[OURS]), _MOST_MODULES, "modules"),
+    ]
+    return part
+
+
+def probe(imported: str, before: str = PYDANTIC) -> tuple[float, list[str]]:
+    """Import something in a fresh process.
+
+    Returns:
+        How many milliseconds it took, and the modules that it added to those of `before`.
+    """
+    program = _PROBE.format(before=before, imported=imported)
+    result = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, timeout=_SECONDS)
+    took, added = json.loads(result.stdout)
+    return took, added
