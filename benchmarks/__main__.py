@@ -8,7 +8,7 @@ from functools import partial
 
 from benchmarks import allocations, curves, imports, inprocess, layers, runtime
 from benchmarks.report import printed
-from benchmarks.results import Part
+from benchmarks.results import FOLDER, Part
 
 PARTS: dict[str, tuple[Callable[[], Part], Callable[[], Part]]] = {
     "inprocess": (partial(inprocess.measure, inprocess.FULL), partial(inprocess.measure, inprocess.QUICK)),
@@ -27,10 +27,12 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; by default all of them")
     parser.add_argument("--quick", action="store_true", help="less of everything, to see whether it works")
     arguments = parser.parse_args()
+    if unknown := set(arguments.parts) - PARTS.keys():
+        parser.error(f"there is no part {', '.join(sorted(unknown))}")
     for name in arguments.parts or PARTS:
         full, quick = PARTS[name]
         part = quick() if arguments.quick else full()
-        part.save()
+        part.save(FOLDER / "quick" if arguments.quick else FOLDER)
         print(printed(part), flush=True)
 
 
