@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -47,7 +47,8 @@ FULL_CORE = "a core"
 
 _ROOT = Path(__file__).parents[1]
 _SETTLE_SECONDS = 0.05  # two periods of a share: what the one before has used up is over
-_INVOCATIONS = 12
+_FULL_INVOCATIONS = 12
+_SHARE_INVOCATIONS = 24  # a share lets a process wait in steps of 20 ms: only the mean of many says what it needs
 _INIT_OVER = 1.1
 _OVER_BY_HAND = {FULL_CORE: 0.8, "128 MB": 0.6}
 
@@ -149,16 +150,20 @@ class _Measuring:
                 self.init[name] += item.function.init_milliseconds
                 self.first[name] += item.function.invoke_milliseconds
             for _ in range(self.scale.turns):
-                self._turns(FULL_CORE, running, statistics.median)
+                self._turns(FULL_CORE, running)
             for megabytes in self.scale.megabytes if self.group else ():
                 self._share(running, megabytes)
                 for _ in range(self.scale.turns):
-                    # The mean: a share lets a process wait in steps of 20 ms.
-                    self._turns(f"{megabytes} MB", running, statistics.fmean)
+                    self._turns(f"{megabytes} MB", running)
 
-    def _turns(self, case: str, running: Mapping[str, _Running], middle: Callable[[list[float]], float]) -> None:
+    def _turns(self, case: str, running: Mapping[str, _Running]) -> None:
         for name, item in running.items():
-            self.warm[case][name].append(middle(_turn(item.function)))
+            took = (
+                statistics.median(_turn(item.function, _FULL_INVOCATIONS))
+                if case == FULL_CORE
+                else statistics.fmean(_turn(item.function, _SHARE_INVOCATIONS))
+            )
+            self.warm[case][name].append(took)
 
     def _started_once(self) -> None:
         """Have the .pyc files written."""
@@ -187,13 +192,13 @@ class _Measuring:
             self.group.add({self.server}.union(*(item.processes for item in running.values())))
 
 
-def _turn(function: Function) -> list[float]:
+def _turn(function: Function, invocations: int) -> list[float]:
     """Invoke a function a few times; give the milliseconds of all but the first."""
     time.sleep(_SETTLE_SECONDS)
     before = len(function.invoke_milliseconds)
-    for _ in range(1 + _INVOCATIONS):
+    for _ in range(1 + invocations):
         function.invoke()
-    function.wait_for_log("INVOKE RTDONE(", before + 1 + _INVOCATIONS)
+    function.wait_for_log("INVOKE RTDONE(", before + 1 + invocations)
     return function.invoke_milliseconds[before + 1 :]
 
 
