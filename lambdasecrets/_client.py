@@ -240,9 +240,9 @@ class Client:
         return {path: answers[refreshing] for path, refreshing in sent.items()}
 
     def _snapstart_token(self, deadline: Deadline) -> str | None:
-        from lambdasecrets._credentials import session_token  # noqa: PLC0415 - seldom needed
+        from lambdasecrets._credentials import snapstart_token  # noqa: PLC0415 - seldom needed
 
-        return session_token(self.transport, deadline.left())
+        return snapstart_token(self.transport, deadline.left())
 
 
 def _lanes(requests: Sequence[Request], *, likely_cached: bool) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""Where the session token comes from. It is read for every request and kept nowhere."""
+"""Where the session token comes from under SnapStart. It is asked for every time and kept nowhere."""
 
 from __future__ import annotations
 
@@ -19,19 +19,17 @@ _OK = 200
 _HTTP_PORT = 80
 
 
-def session_token(transport: Transport, seconds: float) -> str | None:
-    """Find the session token of the function's credentials.
-
-    Under SnapStart the environment has none: it is asked of the credentials endpoint that Lambda provides.
+def snapstart_token(transport: Transport, seconds: float) -> str | None:
+    """Ask the credentials endpoint, which Lambda provides where the environment has no token, for the session token.
 
     Args:
         transport: how to reach the endpoint.
         seconds: how long that may take.
 
     Raises:
-        SettingError: the endpoint's URI leads to another machine, or a `file://` cannot be read.
+        SettingError: the endpoint's URI leads to another machine, or its authorization cannot be read.
     """
-    found = _settings.token() or _from_endpoint(transport, min(seconds, _LONGEST_WAIT_SECONDS))
+    found = _from_endpoint(transport, min(seconds, _LONGEST_WAIT_SECONDS))
     if isinstance(found, SettingError):
         # Raised here, where no local of a frame holds the authorization.
         raise found

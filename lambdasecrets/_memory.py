@@ -18,6 +18,8 @@ from lambdasecrets.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lambdasecrets._client import Fetched, Request
     from lambdasecrets._clock import Moment
 
@@ -100,11 +102,14 @@ class Memory:
                 return Got(None, "default")
         return None
 
-    def is_likely_cached(self, request: Request) -> bool:
-        """Tell whether the extension was asked for it within its own TTL."""
-        held = self._held.get(request.path)
-        ttl = _settings.SECRETS_TTL if request.is_secret else _settings.PARAMETERS_TTL
-        return held is not None and held.at.age() < _settings.extension_ttl(ttl)
+    def are_likely_cached(self, requests: Sequence[Request]) -> bool:
+        """Tell whether the extension was asked for each of them within its own TTL."""
+        found = [(request.is_secret, held) for request in requests if (held := self._held.get(request.path))]
+        if len(found) < len(requests):
+            return False
+        variables = {True: _settings.SECRETS_TTL, False: _settings.PARAMETERS_TTL}
+        ttls = {is_secret: _settings.extension_ttl(variables[is_secret]) for is_secret in {kind for kind, _ in found}}
+        return all(held.at.age() < ttls[is_secret] for is_secret, held in found)
 
     def is_from_agent(self, request: Request) -> bool:
         """Tell whether the agent, not the extension, answered last."""

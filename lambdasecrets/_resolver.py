@@ -164,7 +164,7 @@ class Resolver:
         if asked:
             began = now()
             limit = deadline(call.limits.timeout, call.context)
-            likely_cached = len(asked) == 1 or all(map(memory.is_likely_cached, asked))
+            likely_cached = len(asked) == 1 or memory.are_likely_cached(asked)
             fetched = self._client.fetch(asked, limit, likely_cached=likely_cached)
             got |= _judged(memory, asked, fetched, _ages(call.limits), began)
         return got

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lambdasecrets import SettingError, _settings
-from lambdasecrets._credentials import session_token
+from lambdasecrets._credentials import snapstart_token
 from lambdasecrets._transport_requests import RequestsTransport
 from lambdasecrets.dev._http import Connection, Request
 from tests.serving import answer, repeating, serving
@@ -24,10 +24,10 @@ NOT_NEAR = (
 
 
 def token(seconds: float = SECONDS) -> str | None:
-    """Find the token, with a transport that nothing else uses."""
+    """Find the token as the client does, with a transport that nothing else uses."""
     transport = RequestsTransport()
     try:
-        return session_token(transport, seconds)
+        return _settings.token() or snapstart_token(transport, seconds)
     finally:
         transport.close()
 
@@ -190,7 +190,7 @@ def test_what_is_near(monkeypatch: pytest.MonkeyPatch, uri: str, reached: tuple[
         def close(self) -> None: ...
 
     monkeypatch.setenv(ENDPOINT, uri)
-    assert session_token(Recording(), SECONDS) is None
+    assert snapstart_token(Recording(), SECONDS) is None
     assert asked == [reached]
 
 

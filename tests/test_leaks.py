@@ -60,6 +60,7 @@ from lambdasecrets.dev import faults
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore
 from tests.properties import bounded
+from tests.reliability.canary import at_debug
 from tests.serving import repeating, serving
 
 PACKAGE = Path(lambdasecrets.__file__).parent
@@ -122,15 +123,8 @@ def logged() -> Iterator[list[str]]:
         def emit(self, record: logging.LogRecord) -> None:
             said.extend((self.format(record), *shown(record.__dict__)))
 
-    root, listening = logging.getLogger(), Listening()
-    level = root.level
-    root.addHandler(listening)
-    root.setLevel(logging.DEBUG)
-    try:
+    with at_debug(Listening()):
         yield said
-    finally:
-        root.setLevel(level)
-        root.removeHandler(listening)
 
 
 def check(watch: Watch, *things: Any) -> None:

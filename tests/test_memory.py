@@ -72,7 +72,7 @@ def test_knows_nothing_at_first() -> None:
     """A new memory has no value, no absence, and takes nothing for cached."""
     memory = Memory()
     assert (memory.known(SECRET, 60.0), memory.known(OPTIONAL, 60.0)) == (None, None)
-    assert (memory.is_likely_cached(SECRET), memory.is_from_agent(SECRET)) == (False, False)
+    assert (memory.are_likely_cached([SECRET]), memory.is_from_agent(SECRET)) == (False, False)
 
 
 @pytest.mark.parametrize(("age", "known"), [(0.0, Got(OLD, "memory")), (59.0, Got(OLD, "memory")), (61.0, None)])
@@ -132,7 +132,7 @@ def test_what_the_extension_has_at_hand(
         monkeypatch.setenv(ttl, setting)
     memory = Memory()
     memory.judged(request_, OLD, NONE, ago(age))
-    assert memory.is_likely_cached(request_) is likely
+    assert memory.are_likely_cached([request_]) is likely
 
 
 def test_tells_the_agent() -> None:

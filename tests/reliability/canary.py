@@ -34,14 +34,22 @@ class LogWatch(logging.Handler):
 
 
 @contextmanager
-def watched_logs() -> Iterator[LogWatch]:
-    """Watch every logger of this process at DEBUG, those of urllib3 and requests among them."""
-    watch, root = LogWatch(), logging.getLogger()
+def at_debug(handler: logging.Handler) -> Iterator[None]:
+    """Give a handler what every logger of this process says at DEBUG, those of urllib3 and requests among them."""
+    root = logging.getLogger()
     level = root.level
-    root.addHandler(watch)
+    root.addHandler(handler)
     root.setLevel(logging.DEBUG)
     try:
-        yield watch
+        yield
     finally:
         root.setLevel(level)
-        root.removeHandler(watch)
+        root.removeHandler(handler)
+
+
+@contextmanager
+def watched_logs() -> Iterator[LogWatch]:
+    """Watch every logger of this process at DEBUG."""
+    watch = LogWatch()
+    with at_debug(watch):
+        yield watch
