@@ -60,7 +60,7 @@ def _layers(port: int, names: int) -> Iterator[Contestant]:
     address, headers = Address(_wire.HOST, port), {_wire.TOKEN_HEADER: ways.TOKEN}
 
     def fetch() -> object:
-        return client.fetch(requests, deadline(_SECONDS), likely_cached=True)
+        return client.fetch(address, requests, deadline(_SECONDS), likely_cached=True)
 
     yield ways.bare(port, names, VALUE_BYTES, SOCKETS)
     yield Contestant(TRANSPORT, lambda: transport.exchange(address, [paths], headers, _SECONDS))

@@ -22,11 +22,13 @@ from tests.e2e._binary import NoBinaryError, rie_binary
 from tests.e2e._rie import EXTENSIONS, Function, _locked, running_function
 
 EMPTY = "empty"
+FLOOR = "bare socket + pydantic"
 BY_HAND = "http.client + pydantic"
 OURS = "lambdasecrets"
 
 WAYS: dict[str, tuple[str, Mapping[str, str]]] = {
     EMPTY: ("empty", {}),
+    FLOOR: ("by_sockets", {}),
     BY_HAND: ("by_http_client", {}),
     OURS: ("by_lambdasecrets", {}),
     "lambdasecrets, requests": ("by_lambdasecrets", {"LAMBDASECRETS_TRANSPORT": "requests"}),

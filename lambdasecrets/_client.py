@@ -11,7 +11,7 @@ import os
 import re
 import time
 from math import inf
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from lambdasecrets import _settings, _wire
 from lambdasecrets._declarations import Parameter, Secret
@@ -53,25 +53,20 @@ _SHORTEST_ATTEMPT_SECONDS = 0.02
 """With less time a retry could only end in a timeout, which would hide what the server has said."""
 
 
-class Request(NamedTuple):
+class Request:
     """One thing to ask for, however many declarations want it.
 
-    Attributes:
+    Args:
         path: the path and query.
         declaration: one of those that want it, its placeholders filled in.
         subject: all that want it, for the errors.
         is_optional: whether every one that wants it has a default, so that its absence is no failure to retry.
     """
 
-    path: str
-    declaration: Secret | Parameter
-    subject: Subject
-    is_optional: bool = False
-
-    @property
-    def is_secret(self) -> bool:
-        """Whether it is a secret; else it is a parameter."""
-        return isinstance(self.declaration, Secret)
+    def __init__(
+        self, path: str, declaration: Secret | Parameter, subject: Subject, *, is_optional: bool = False
+    ) -> None:
+        self.path, self.declaration, self.subject, self.is_optional = path, declaration, subject, is_optional
 
 
 class Reason(enum.Enum):
@@ -83,17 +78,15 @@ class Reason(enum.Enum):
     BUSY = enum.auto()
 
 
-class _Policy(NamedTuple):
+class _Policy:
     """How to ask once more: how often, after which waits, and for how long in all. Times in seconds.
 
     A wait doubles with every retry up to the longest, and is drawn between itself and `spread` times itself.
     """
 
-    retries: float
-    first_wait: float
-    longest_wait: float
-    spread: float
-    budget: float
+    def __init__(self, retries: float, first_wait: float, longest_wait: float, spread: float, budget: float) -> None:
+        self.retries, self.spread, self.budget = retries, spread, budget
+        self.first_wait, self.longest_wait = first_wait, longest_wait
 
 
 _POLICIES = {
@@ -108,12 +101,11 @@ _POLICIES = {
 }
 
 
-class _Retry(NamedTuple):
+class _Retry:
     """An answer that may be better the next time, and the error where it is not."""
 
-    reason: Reason
-    status: int | None = None
-    fault: Fault | None = None
+    def __init__(self, reason: Reason, status: int | None = None, fault: Fault | None = None) -> None:
+        self.reason, self.status, self.fault = reason, status, fault
 
 
 Fetched = Raw | ResolutionError
@@ -123,8 +115,8 @@ _Verdict = Raw | ResolutionError | _Retry
 class _Waiting:
     """A request that is to be sent once more."""
 
-    def __init__(self, request: Request, began: float) -> None:
-        self.request, self.began, self.due = request, began, 0.0
+    def __init__(self, request: Request, port: int, began: float) -> None:
+        self.request, self.port, self.began, self.due = request, port, began, 0.0
         self.retries: dict[Reason, int] = {}
         self.since: dict[Reason, float] = {}
 
@@ -144,7 +136,7 @@ class _Waiting:
         """Give the error of a request whose retries did not help."""
         subject = self.request.subject
         if verdict.fault in {Fault.REFUSED, Fault.RESET}:
-            return ExtensionUnavailableError(subject, _settings.port(), seconds)
+            return ExtensionUnavailableError(subject, self.port, seconds)
         if verdict.reason is Reason.STARTING:
             return ExtensionNotReadyError(subject, seconds)
         if verdict.reason is Reason.TOKEN:
@@ -167,8 +159,6 @@ def _allowed(request: Request, reason: Reason) -> float:
 
 def _next_due(waiting: Collection[_Waiting]) -> list[Request]:
     """Wait for the request that is due first; give it and those that are due with it."""
-    if not waiting:
-        return []
     earliest = min(waits.due for waits in waiting)
     time.sleep(max(earliest - time.monotonic(), 0.0))
     now = max(time.monotonic(), earliest)
@@ -184,13 +174,21 @@ class Client:
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
+        self._token_variable: str | None = None
 
     def fetch(
-        self, requests: Sequence[Request], deadline: Deadline, *, likely_cached: bool = False, refresh: bool = False
+        self,
+        address: Address,
+        requests: Sequence[Request],
+        deadline: Deadline,
+        *,
+        likely_cached: bool = False,
+        refresh: bool = False,
     ) -> dict[str, Fetched]:
         """Ask for values, all in one wave.
 
         Args:
+            address: the server.
             requests: distinct ones.
             deadline: when to be done.
             likely_cached: the server has them at hand, so that asking in parallel would cost more than it gives.
@@ -204,33 +202,37 @@ class Client:
         waiting: dict[str, _Waiting] = {}
         due = requests
         while due:
-            for request, verdict in self._round(due, deadline, likely_cached=likely_cached, refresh=refresh):
+            answers = self._answers(address, due, deadline, likely_cached=likely_cached, refresh=refresh)
+            for request in due:
+                path = request.path
                 outcome: Fetched | None
+                verdict = _verdict(request, answers[path], deadline)
                 if isinstance(verdict, _Retry):
-                    outcome = waiting.setdefault(request.path, _Waiting(request, began)).again(verdict, deadline)
+                    if verdict.reason is Reason.TOKEN:
+                        self._token_variable = None  # the token may stand in another one by now
+                    waits = waiting.setdefault(path, _Waiting(request, address.port, began))
+                    outcome = waits.again(verdict, deadline)
                 else:
                     outcome = verdict
                 if outcome is not None:
-                    done[request.path] = outcome
-                    waiting.pop(request.path, None)
-            due = _next_due(waiting.values())
+                    done[path] = outcome
+                    waiting.pop(path, None)
+            due = _next_due(waiting.values()) if waiting else ()
         return done
 
-    def _round(
-        self, due: Sequence[Request], deadline: Deadline, *, likely_cached: bool, refresh: bool
-    ) -> list[tuple[Request, _Verdict]]:
-        """Send what is due once, and say what each answer means."""
+    def _answers(
+        self, address: Address, due: Sequence[Request], deadline: Deadline, *, likely_cached: bool, refresh: bool
+    ) -> Mapping[str, Answer | Fault | ResolutionError]:
+        """Send what is due once; give each answer, or why it was not sent."""
         lanes = _lanes(due, likely_cached=likely_cached)
-        # Before the token is read: a frame that raises must not hold it.
-        address = Address(_wire.HOST, _settings.port())
-        token = _settings.token() or self._snapstart_token(deadline)
-        if not deadline.left():
-            return [(request, _too_late(request, deadline)) for request in due]
+        token = self._token(deadline)
+        seconds = deadline.left()
+        if not seconds:
+            return {request.path: _too_late(request, deadline) for request in due}
         if token is None:
-            return [(request, NoTokenError(request.subject)) for request in due]
+            return {request.path: NoTokenError(request.subject) for request in due}
         send = self._exchange_refreshing if refresh else self.transport.exchange
-        answers = send(address, lanes, {_wire.TOKEN_HEADER: token}, deadline.left())
-        return [(request, _verdict(request, answers[request.path], deadline)) for request in due]
+        return send(address, lanes, {_wire.TOKEN_HEADER: token}, seconds)
 
     def _exchange_refreshing(
         self, address: Address, lanes: list[list[str]], headers: Mapping[str, str], seconds: float
@@ -238,6 +240,15 @@ class Client:
         sent = {path: _wire.refreshing(path) for lane in lanes for path in lane}
         answers = self.transport.exchange(address, [[sent[path] for path in lane] for lane in lanes], headers, seconds)
         return {path: answers[refreshing] for path, refreshing in sent.items()}
+
+    def _token(self, deadline: Deadline) -> str | None:
+        # Read anew for every wave; but looked for only where it is not in the variable that had it before.
+        token = _settings.credential(self._token_variable) if self._token_variable else None
+        if token is None:
+            self._token_variable = _settings.token_variable()
+            found = _settings.credential(self._token_variable) if self._token_variable else None
+            token = found or self._snapstart_token(deadline)
+        return token
 
     def _snapstart_token(self, deadline: Deadline) -> str | None:
         from lambdasecrets._credentials import snapstart_token  # noqa: PLC0415 - seldom needed
@@ -250,16 +261,23 @@ def _lanes(requests: Sequence[Request], *, likely_cached: bool) -> list[list[str
     if likely_cached or len(requests) == 1:
         return [[request.path for request in requests]]
     most = _settings.max_connections()
-    backends = ([request.path for request in requests if request.is_secret is kind] for kind in (True, False))
+    backends = (
+        [request.path for request in requests if isinstance(request.declaration, Secret) is secrets]
+        for secrets in (True, False)
+    )
     return [paths[start::most] for paths in backends for start in range(min(most, len(paths)))]
 
 
-def _verdict(request: Request, answer: Answer | Fault, deadline: Deadline) -> _Verdict:
+def _verdict(request: Request, answer: Answer | Fault | ResolutionError, deadline: Deadline) -> _Verdict:
     if isinstance(answer, Fault):
         return _of_fault(request, answer, deadline)
+    if isinstance(answer, ResolutionError):
+        return answer
+    content = parsed_object(answer.body)
     if answer.status == _OK:
-        return _of_body(request, answer.body)
-    code = parsed_object(answer.body).get("__type")
+        raw = _secret_of(content) if isinstance(request.declaration, Secret) else _parameter_of(content)
+        return raw or ProtocolError(request.subject, _OK, "is no JSON object with the fields of a value")
+    code = content.get("__type")
     return _of_agent_error(request, code, answer.status) if isinstance(code, str) else _of_status(request, answer)
 
 
@@ -285,7 +303,7 @@ def _of_status(request: Request, answer: Answer) -> _Verdict:
     if answer.status == _BAD_REQUEST:
         is_starting = answer.body.startswith(_wire.NOT_READY)
         return _Retry(Reason.STARTING if is_starting else Reason.REFUSED_BY_AWS, answer.status)
-    if answer.status == _NOT_FOUND and not request.is_secret:
+    if answer.status == _NOT_FOUND and not isinstance(request.declaration, Secret):
         return UnsupportedByAgentError(request.subject)
     what = "redirects, which is never followed" if answer.status in _REDIRECTS else "is of no known kind"
     return ProtocolError(request.subject, answer.status, what)
@@ -310,21 +328,15 @@ def _of_agent_error(request: Request, code: str, status: int) -> _Verdict:
 _LONGEST_CODE = 64
 
 
-def _of_body(request: Request, body: bytes) -> _Verdict:
-    content = parsed_object(body)
-    raw = _secret_of(content) if request.is_secret else _parameter_of(content)
-    detail = "is no JSON object with the fields of a value"
-    return ProtocolError(request.subject, _OK, detail) if raw is None else raw
-
-
 def _secret_of(content: dict[str, Any]) -> Raw | None:
     version, text, binary = content.get("VersionId"), content.get("SecretString"), content.get("SecretBinary")
-    if not isinstance(version, str) or not isinstance(text, (str, type(None))):
+    from_agent = "ResultMetadata" not in content
+    if not isinstance(version, str):
         return None
-    decoded = _decoded(binary)
-    if (binary is None) != (decoded is None) or (text is None) == (binary is None):
-        return None
-    return Raw(text, decoded, version, from_agent="ResultMetadata" not in content)
+    if isinstance(text, str) and binary is None:
+        return Raw(text, None, version, from_agent=from_agent)
+    decoded = _decoded(binary) if text is None else None
+    return None if decoded is None else Raw(None, decoded, version, from_agent=from_agent)
 
 
 def _parameter_of(content: dict[str, Any]) -> Raw | None:
@@ -339,7 +351,7 @@ def _parameter_of(content: dict[str, Any]) -> Raw | None:
 
 def _decoded(binary: Any) -> bytes | None:
     # binascii alone would pass over what is no base64.
-    return binascii.a2b_base64(binary) if isinstance(binary, str) and _BASE64.fullmatch(binary) else None
+    return binascii.a2b_base64(binary) if isinstance(binary, str) and re.fullmatch(_BASE64, binary) else None
 
 
-_BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+_BASE64 = r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"

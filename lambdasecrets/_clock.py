@@ -54,9 +54,13 @@ class Moment(NamedTuple):
     monotonic: float
     wall: float
 
-    def age(self) -> float:
+    def since(self, earlier: Moment) -> float:
         """Give the seconds since then: the larger of the two clocks' answers, so that nothing passes for fresh."""
-        return max(monotonic() - self.monotonic, time() - self.wall)
+        return max(self.monotonic - earlier.monotonic, self.wall - earlier.wall)
+
+    def age(self) -> float:
+        """Give the seconds that have passed."""
+        return now().since(self)
 
 
 def now() -> Moment:

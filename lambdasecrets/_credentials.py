@@ -37,14 +37,15 @@ def snapstart_token(transport: Transport, seconds: float) -> str | None:
 
 
 def _from_endpoint(transport: Transport, seconds: float) -> str | SettingError | None:
-    endpoint = _settings.credentials_endpoint()
-    if endpoint is None:
+    uri = _settings.credentials_uri()
+    if uri is None:
         return None
-    located = _located(endpoint.uri)
+    located = _located(uri)
     if located is None:
         return SettingError(_settings.ENDPOINT, "an http:// URL of a loopback or link-local address")
     address, path = located
-    headers = {"Authorization": endpoint.authorization} if endpoint.authorization else {}
+    authorization = _settings.credential(_settings.AUTHORIZATION)
+    headers = {"Authorization": authorization} if authorization else {}
     answer = transport.exchange(address, [[path]], headers, seconds)[path]
     if not isinstance(answer, Answer) or answer.status != _OK:
         return None

@@ -3,30 +3,46 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, TypeVar, get_origin
+from copy import copy
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, get_origin
 
 from lambdasecrets.errors import DeclarationError, Permission
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_PLACEHOLDER = r"\{([A-Za-z_][A-Za-z0-9_]*)\}"
 
 AnyDeclaration = TypeVar("AnyDeclaration", bound="Declaration")
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class Declaration:
-    """What `Secret` and `Parameter` have in common.
+    """What `Secret` and `Parameter` have in common: equal by kind and content, and not to be changed."""
 
-    Attributes:
-        name: the name or ARN. `{VAR}` in it stands for an environment variable, read at the invocation.
-        key: the member of a JSON object to take instead of the whole value.
-    """
+    # Written out: to make these three as frozen dataclasses would take a tenth of the whole import.
+    __slots__ = ("_key", "_name")
+    __match_args__: ClassVar[tuple[str, ...]] = ("name", "key")
 
-    name: str
-    key: str | None
+    def __init__(self, name: str, key: str | None) -> None:
+        self._name, self._key = name, key
+
+    @property
+    def name(self) -> str:
+        """The name or ARN. `{VAR}` in it stands for an environment variable, read at the invocation."""
+        return self._name
+
+    @property
+    def key(self) -> str | None:
+        """The member of a JSON object to take instead of the whole value."""
+        return self._key
+
+    def __eq__(self, other: object) -> bool:
+        """Compare kind and content."""
+        return isinstance(other, Declaration) and type(other) is type(self) and _members(self) == _members(other)
+
+    def __hash__(self) -> int:
+        """Follow `__eq__`."""
+        return hash((type(self), *_members(self).values()))
 
     def __repr__(self) -> str:
         """Give the declaration as it would be written, without what it leaves to the defaults."""
@@ -36,30 +52,36 @@ class Declaration:
     @property
     def variables(self) -> tuple[str, ...]:
         """The environment variables that the name needs, in order."""
-        return tuple(_PLACEHOLDER.findall(self.name))
+        return tuple(re.findall(_PLACEHOLDER, self.name)) if "{" in self.name else ()
 
 
-@dataclass(frozen=True, slots=True, init=False, repr=False)
 class Secret(Declaration):
     """A secret of AWS Secrets Manager.
-
-    Attributes:
-        version_id: the version's UUID; None for the one that `version_stage` names.
-        version_stage: a staging label; None for AWSCURRENT.
 
     Raises:
         DeclarationError: a name that is empty or has a bad placeholder, or an argument of the wrong type.
     """
 
-    version_id: str | None
-    version_stage: str | None
+    __slots__ = ("_version_id", "_version_stage")
+    __match_args__: ClassVar[tuple[str, ...]] = ("name", "key", "version_id", "version_stage")
 
     def __init__(
         self, name: str, *, key: str | None = None, version_id: str | None = None, version_stage: str | None = None
     ) -> None:
-        _set(self, name=name, key=key, version_id=version_id, version_stage=version_stage)
+        super().__init__(name, key)
+        self._version_id, self._version_stage = version_id, version_stage
         _check_texts(self, "name", "key", "version_id", "version_stage")
         _check_placeholders(self)
+
+    @property
+    def version_id(self) -> str | None:
+        """The version's UUID; None for the one that `version_stage` names."""
+        return self._version_id
+
+    @property
+    def version_stage(self) -> str | None:
+        """A staging label; None for AWSCURRENT."""
+        return self._version_stage
 
     @property
     def permission(self) -> Permission:
@@ -68,23 +90,16 @@ class Secret(Declaration):
         return Permission("secretsmanager:GetSecretValue", arn)
 
 
-@dataclass(frozen=True, slots=True, init=False, repr=False)
 class Parameter(Declaration):
     """A parameter of AWS Systems Manager Parameter Store.
-
-    Attributes:
-        version: the version's number; None for the newest.
-        label: a label of a version; not together with `version`.
-        decrypt: ask for the clear text of a SecureString; without it a SecureString comes as ciphertext.
 
     Raises:
         DeclarationError: a name that is empty or has a bad placeholder, version together with label, or an
             argument of the wrong type.
     """
 
-    version: int | None
-    label: str | None
-    decrypt: bool
+    __slots__ = ("_decrypt", "_label", "_version")
+    __match_args__: ClassVar[tuple[str, ...]] = ("name", "key", "version", "label", "decrypt")
 
     def __init__(
         self,
@@ -95,10 +110,26 @@ class Parameter(Declaration):
         label: str | None = None,
         decrypt: bool = True,
     ) -> None:
-        _set(self, name=name, key=key, version=version, label=label, decrypt=decrypt)
+        super().__init__(name, key)
+        self._version, self._label, self._decrypt = version, label, decrypt
         _check_texts(self, "name", "key", "label")
         _check_placeholders(self)
         _check_version(self)
+
+    @property
+    def version(self) -> int | None:
+        """The version's number; None for the newest."""
+        return self._version
+
+    @property
+    def label(self) -> str | None:
+        """A label of a version; not together with `version`."""
+        return self._label
+
+    @property
+    def decrypt(self) -> bool:
+        """Whether to ask for the clear text of a SecureString; without it a SecureString comes as ciphertext."""
+        return self._decrypt
 
     @property
     def permission(self) -> Permission:
@@ -116,10 +147,10 @@ def bound(declaration: AnyDeclaration, environment: Mapping[str, str]) -> AnyDec
     """
     if not declaration.variables:
         return declaration
-    name = _PLACEHOLDER.sub(lambda found: environment[found[1]], declaration.name)
-    filled = object.__new__(type(declaration))
+    name = re.sub(_PLACEHOLDER, lambda found: environment[found[1]], declaration.name)
+    filled = copy(declaration)
     # Past the constructor: braces that came out of a variable are no placeholders.
-    _set(filled, **{field.name: getattr(declaration, field.name) for field in fields(declaration)} | {"name": name})
+    object.__setattr__(filled, "_name", name)
     return filled
 
 
@@ -130,15 +161,13 @@ def written(annotation: Any) -> str:
     return annotation.__name__ if is_class else str(annotation).replace("typing.", "")
 
 
-def _set(declaration: Declaration, **values: Any) -> None:
-    for name, value in values.items():
-        object.__setattr__(declaration, name, value)
+def _members(declaration: Declaration) -> dict[str, Any]:
+    return {name: getattr(declaration, name) for name in declaration.__match_args__}
 
 
 def _settings(declaration: Declaration) -> list[tuple[str, Any]]:
     defaults = {"decrypt": True}
-    pairs = ((field.name, getattr(declaration, field.name)) for field in fields(declaration))
-    return [(name, value) for name, value in pairs if value != defaults.get(name)]
+    return [(name, value) for name, value in _members(declaration).items() if value != defaults.get(name)]
 
 
 def _check_texts(declaration: Declaration, *names: str) -> None:
@@ -155,11 +184,14 @@ def _check_texts(declaration: Declaration, *names: str) -> None:
 
 
 def _check_placeholders(declaration: Declaration) -> None:
-    rest = _PLACEHOLDER.sub("", declaration.name)
-    if "{" in rest or "}" in rest:
+    if _has_brace(declaration.name) and _has_brace(re.sub(_PLACEHOLDER, "", declaration.name)):
         why = "its name has a brace that is no placeholder"
         remedy = "Write {VARIABLE} for an environment variable; names themselves have no braces."
         raise _wrong(declaration, why, remedy)
+
+
+def _has_brace(text: str) -> bool:
+    return "{" in text or "}" in text
 
 
 def _check_version(parameter: Parameter) -> None:

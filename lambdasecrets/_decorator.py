@@ -116,7 +116,7 @@ def inject_secrets(
         ResolutionError: at an invocation; see `lambdasecrets.errors` for the tree.
     """
     kinds = None if retry_on is None else tuple(retry_on)
-    options = Options(timeout=timeout, max_age=max_age, stale_if_error=stale_if_error, retry_on=kinds)
+    options = Options(timeout=timeout, max_age=max_age, stale_if_error=stale_if_error, retry_on=kinds).checked()
 
     def decorate(handler: Callable[..., Any]) -> Callable[..., Any]:
         return _decorated(handler, options, on_resolve)
@@ -187,7 +187,7 @@ def _calls(prepared: Prepared, options: Options, on_resolve: OnResolve | None) -
 
 
 def _first(call: Call) -> Resolved:
-    if len(call.skip) == len(call.prepared.plan.nodes):
+    if call.skip and len(call.skip) == len(call.prepared.plan.nodes):
         return Resolved({}, {})
     return _or_raise(_resolver.shared().resolve(call))
 
@@ -251,7 +251,7 @@ def resolve(
         SettingError: an option cannot be used.
         ResolutionError: the value was not to be had; see `lambdasecrets.errors` for the tree.
     """
-    options = Options(timeout=timeout, max_age=max_age, stale_if_error=stale_if_error)
+    options = Options(timeout=timeout, max_age=max_age, stale_if_error=stale_if_error).checked()
     prepared = _prepared(what, None) if kind is None else _prepared(kind, what)
     return _or_raise(_resolver.shared().resolve(Call(prepared, _settings.limits(options), on_resolve))).arguments[""]
 

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from lambdasecrets import _settings
+from lambdasecrets._declarations import Secret
 from lambdasecrets._parsing import Raw
 from lambdasecrets.errors import (
     DeadlineExceededError,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from lambdasecrets._client import Fetched, Request
     from lambdasecrets._clock import Moment
+    from lambdasecrets._settings import Ages
 
 logger = logging.getLogger("lambdasecrets")
 
@@ -47,38 +49,18 @@ class Got(NamedTuple):
     changed: bool = False
 
 
-class Ages(NamedTuple):
-    """How old a value may be, in seconds.
-
-    Attributes:
-        fresh: to be used without asking.
-        stale: to be used after a transient failure.
-    """
-
-    fresh: float
-    stale: float
-
-    @property
-    def keeps(self) -> bool:
-        """Whether there is any use in keeping a value."""
-        return self.fresh > 0 or self.stale > 0
-
-
-class _Held(NamedTuple):
+class _Held:
     """The last good answer. The value itself only where an age allows to use it again."""
 
-    version: str
-    at: Moment
-    from_agent: bool
-    raw: Raw | None
+    def __init__(self, version: str, at: Moment, raw: Raw | None, *, from_agent: bool) -> None:
+        self.version, self.at, self.from_agent, self.raw = version, at, from_agent, raw
 
 
-class _Newer(NamedTuple):
+class _Newer:
     """A value fetched past the extension, which goes on answering with a version that this one replaced."""
 
-    replaced: frozenset[str]
-    at: Moment
-    raw: Raw
+    def __init__(self, replaced: frozenset[str], at: Moment, raw: Raw) -> None:
+        self.replaced, self.at, self.raw = replaced, at, raw
 
 
 class Memory:
@@ -89,27 +71,45 @@ class Memory:
         self._newer: dict[str, _Newer] = {}
         self._absent: dict[str, Moment] = {}
         self._warned: set[str] = set()
+        self._ttls: dict[str, float] = {}
 
-    def known(self, request: Request, fresh: float) -> Got | None:
-        """Say what needs no asking: a value not older than that many seconds, or the absence of an optional one."""
-        if fresh > 0:
-            held = self._held.get(request.path)
-            if held is not None and held.raw is not None and held.at.age() <= fresh:
-                return Got(held.raw, "memory")
-        if request.is_optional:
-            absent = self._absent.get(request.path)
-            if absent is not None and absent.age() <= ABSENCE_SECONDS:
-                return Got(None, "default")
-        return None
+    def known(self, requests: Sequence[Request], fresh: float, moment: Moment) -> dict[str, Got]:
+        """Say what needs no asking.
 
-    def are_likely_cached(self, requests: Sequence[Request]) -> bool:
+        Args:
+            requests: what is wanted.
+            fresh: seconds that a value may be old.
+            moment: the present one.
+
+        Returns:
+            By path, a value that is fresh, or None for an optional one whose absence is remembered.
+        """
+        known: dict[str, Got] = {}
+        for request in requests:
+            held = self._held.get(request.path) if fresh else None
+            if held is not None and held.raw is not None and moment.since(held.at) <= fresh:
+                known[request.path] = Got(held.raw, "memory")
+            elif request.is_optional and self._absent:
+                absent = self._absent.get(request.path)
+                if absent is not None and moment.since(absent) <= ABSENCE_SECONDS:
+                    known[request.path] = Got(None, "default")
+        return known
+
+    def are_likely_cached(self, requests: Sequence[Request], moment: Moment) -> bool:
         """Tell whether the extension was asked for each of them within its own TTL."""
-        found = [(request.is_secret, held) for request in requests if (held := self._held.get(request.path))]
-        if len(found) < len(requests):
-            return False
-        variables = {True: _settings.SECRETS_TTL, False: _settings.PARAMETERS_TTL}
-        ttls = {is_secret: _settings.extension_ttl(variables[is_secret]) for is_secret in {kind for kind, _ in found}}
-        return all(held.at.age() < ttls[is_secret] for is_secret, held in found)
+        for request in requests:
+            held = self._held.get(request.path)
+            if held is None or moment.since(held.at) >= self._ttl(request):
+                return False
+        return True
+
+    def _ttl(self, request: Request) -> float:
+        """Seconds for which the extension keeps a value: its setting cannot change while it runs."""
+        variable = _settings.SECRETS_TTL if isinstance(request.declaration, Secret) else _settings.PARAMETERS_TTL
+        ttl = self._ttls.get(variable)
+        if ttl is None:
+            ttl = self._ttls[variable] = _settings.extension_ttl(variable)
+        return ttl
 
     def is_from_agent(self, request: Request) -> bool:
         """Tell whether the agent, not the extension, answered last."""
@@ -125,9 +125,21 @@ class Memory:
             ages: how old a value may be.
             moment: when it was asked for: the value counts as that old, however long the whole wave took.
         """
-        if isinstance(fetched, Raw):
-            return self._hold(request, fetched, ages, moment)
         held = self._held.get(request.path)
+        if not isinstance(fetched, Raw):
+            return self._missed(request, fetched, held, ages, moment)
+        newest = self._newest(request.path, fetched) if self._newer else fetched
+        # Also for another handler, whose ages allow what this one's do not.
+        keeps = ages.fresh or ages.stale or (held is not None and held.raw is not None)
+        kept = newest if keeps else None
+        self._held[request.path] = _Held(newest.version, moment, kept, from_agent=fetched.from_agent)
+        if self._absent:
+            self._absent.pop(request.path, None)
+        return Got(newest, "server", held is not None and held.version != newest.version)
+
+    def _missed(
+        self, request: Request, fetched: ResolutionError, held: _Held | None, ages: Ages, moment: Moment
+    ) -> Got | ResolutionError:
         if ages.stale and isinstance(fetched, _TRANSIENT) and held and held.raw and held.at.age() <= ages.stale:
             logger.warning("%s Serving the last good value, %.0f s old.", fetched, held.at.age())
             return Got(held.raw, "stale")
@@ -144,15 +156,6 @@ class Memory:
             # Secrets may rotate again while the extension still answers with the version before both.
             replaced = before.replaced | {held.version} if before else frozenset({held.version})
             self._newer[request.path] = _Newer(replaced, moment, fetched)
-
-    def _hold(self, request: Request, raw: Raw, ages: Ages, moment: Moment) -> Got:
-        newest = self._newest(request.path, raw) if self._newer else raw
-        held = self._held.get(request.path)
-        # Also for another handler, whose ages allow what this one's do not.
-        keeps = ages.keeps or (held is not None and held.raw is not None)
-        self._absent.pop(request.path, None)
-        self._held[request.path] = _Held(newest.version, moment, raw.from_agent, newest if keeps else None)
-        return Got(newest, "server", held is not None and held.version != newest.version)
 
     def _newest(self, path: str, raw: Raw) -> Raw:
         newer = self._newer.get(path)

@@ -20,6 +20,8 @@ from lambdasecrets.errors import DeclarationError, InvalidValueError, Problem, S
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    _Json = dict[str, Any] | list[Any] | str | float | bool | None
+
 
 class Raw(NamedTuple):
     """A value as AWS holds it. Kept between invocations in the place of a parsed object that a handler could change.
@@ -51,16 +53,17 @@ class Kind(enum.Enum):
     BYTES = "bytes"
 
 
-class Reader(NamedTuple):
+class Reader:
     """Reads raw values as one declared type. Made once, at import.
 
-    Attributes:
-        checker: validates.
+    Args:
+        checker: knows the declared type.
         kind: how the text is read.
     """
 
-    checker: _Checker
-    kind: Kind
+    def __init__(self, checker: _Checker, kind: Kind) -> None:
+        self.checker, self.kind = checker, kind
+        self._validate = _validator(checker, kind)
 
     def read(self, raw: Raw, key: str | None, subject: Subject) -> Any:
         """Read a value.
@@ -68,53 +71,48 @@ class Reader(NamedTuple):
         Returns:
             A fresh object of the declared type, or an InvalidValueError that holds no part of the value.
         """
-        return self.checker.value_or_error(self._value(raw, key), subject)
-
-    def _value(self, raw: Raw, key: str | None) -> Any:
-        if raw.binary is not None:
-            return self._from_bytes(raw.binary, key)
-        if raw.text is None:
-            return _misfit("no_text_value")
+        text = raw.text
+        if text is None:
+            return self._from_bytes(raw.binary, key, subject)
         if key is not None:
-            return self._from_member(raw.text, key)
+            return self._from_member(text, key, subject)
         if raw.is_list and self.kind is Kind.JSON:
             # As a JSON array of texts: pydantic's strings mode knows no lists.
-            return self._from_text(to_json(raw.text.split(",")).decode())
-        return self._from_text(raw.text)
+            text = to_json(text.split(",")).decode()
+        return self.checker.checked(self._validate, text, subject)
 
-    def _from_text(self, text: str) -> Any:
-        if self.kind is Kind.JSON:
-            return self.checker.checked(self.checker.adapter.validate_json, text)
-        if self.kind is Kind.BYTES:
-            return self.checker.checked(self.checker.adapter.validate_python, text.encode())
-        return self.checker.checked(self.checker.adapter.validate_strings, text)
-
-    def _from_bytes(self, binary: bytes, key: str | None) -> Any:
+    def _from_bytes(self, binary: bytes | None, key: str | None, subject: Subject) -> Any:
+        if binary is None:
+            return self.checker.misfit(subject, "no_text_value")
         if self.kind is not Kind.BYTES or key is not None:
-            return _misfit("secret_is_binary")
-        return self.checker.checked(self.checker.adapter.validate_python, binary)
+            return self.checker.misfit(subject, "secret_is_binary")
+        return self.checker.checked(self.checker.adapter.validate_python, binary, subject)
 
-    def _from_member(self, text: str, key: str) -> Any:
+    def _from_member(self, text: str, key: str, subject: Subject) -> Any:
         members = parsed_json(text)
         if not isinstance(members, dict):
-            return _misfit("no_json_object")
+            return self.checker.misfit(subject, "no_json_object")
         if key not in members:
-            return _misfit("missing", key)
-        member = cast("dict[str, Any]", members)[key]
+            return self.checker.misfit(subject, "missing", key)
+        member = members[key]
         if member is None:
-            return self.checker.checked(self.checker.adapter.validate_python, None)
+            return self.checker.checked(self.checker.adapter.validate_python, None, subject)
         # A member that is a text is read like a whole text. Any other is read by its JSON.
-        return self._from_text(member if isinstance(member, str) else to_json(member).decode())
+        part = member if isinstance(member, str) else to_json(member).decode()
+        return self.checker.checked(self._validate, part, subject)
 
 
-class Assembler(NamedTuple):
+class Assembler:
     """Puts a config model together from its fields' values. Made once, at import.
 
-    Attributes:
-        checker: validates.
+    Args:
+        checker: knows the model.
     """
 
-    checker: _Checker
+    def __init__(self, checker: _Checker) -> None:
+        self.checker = checker
+        # Not strict: what `field_reader` leaves as text may have to become a number yet.
+        self._validate = partial(checker.adapter.validate_python, by_name=True, strict=False)
 
     def assemble(self, fields: dict[str, Any], subject: Subject) -> Any:
         """Make the model by its own validators.
@@ -126,25 +124,23 @@ class Assembler(NamedTuple):
         Returns:
             The model, or an InvalidValueError that holds no part of a value.
         """
-        # Not strict: what `field_reader` leaves as text may have to become a number yet.
-        validate = partial(self.checker.adapter.validate_python, by_name=True, strict=False)
-        return self.checker.value_or_error(self.checker.checked(validate, fields), subject)
+        return self.checker.checked(self._validate, fields, subject)
 
 
-class _Checker(NamedTuple):
-    """Validates, and keeps to itself what it saw.
+class _Checker:
+    """Has data validated, and keeps to itself what was seen.
 
-    Attributes:
+    Args:
         expected: the declared type, as written.
         adapter: pydantic's, for the declared type.
         names: what the declared type may show of a location: the names that it brings itself.
     """
 
-    expected: str
-    adapter: TypeAdapter[Any]
-    names: frozenset[str]
+    def __init__(self, expected: str, adapter: TypeAdapter[Any], names: frozenset[str]) -> None:
+        self.expected, self.adapter, self.names = expected, adapter, names
 
-    def checked(self, validate: Callable[[Any], Any], data: Any) -> Any:
+    def checked(self, validate: Callable[[Any], Any], data: Any, subject: Subject) -> Any:
+        """Give what validating makes of the data, or the InvalidValueError."""
         try:
             return validate(data)
         except ValidationError as error:
@@ -152,37 +148,31 @@ class _Checker(NamedTuple):
             problems = [Problem(self._location(item["loc"]), _known_type(item["type"])) for item in found]
         except Exception as error:  # noqa: BLE001 - a validator of the user's may raise anything, and quote its input
             problems = [Problem((), type(error).__name__)]
-        return _Misfit(tuple(problems))
+        return InvalidValueError(subject, self.expected, problems)
 
-    def value_or_error(self, result: Any, subject: Subject) -> Any:
-        return InvalidValueError(subject, self.expected, result.problems) if isinstance(result, _Misfit) else result
+    def misfit(self, subject: Subject, kind: str, *location: str) -> InvalidValueError:
+        """Give the error of what is not even validated."""
+        return InvalidValueError(subject, self.expected, [Problem(location, kind)])
 
     def _location(self, location: tuple[int | str, ...]) -> tuple[int | str, ...]:
         # The key of a dict and the name of an extra field come from the value.
         return tuple(part if part in self.names or _is_index(part) else "*" for part in location)
 
 
-class _Misfit(NamedTuple):
-    problems: tuple[Problem, ...]
-
-
-def _misfit(kind: str, *location: str) -> _Misfit:
-    return _Misfit((Problem(location, kind),))
-
-
-def parsed_json(text: str | bytes) -> Any:
+def parsed_json(text: str | bytes) -> _Json:
     """Parse JSON. A document that is none reads as None, as `null` does: no caller has a use for either."""
     try:
         # Without pydantic's cache of short strings: it would keep values for as long as the process lives.
-        return from_json(text, cache_strings="keys")
+        parsed: _Json = from_json(text, cache_strings="keys")
     except ValueError:
         return None
+    return parsed
 
 
 def parsed_object(text: str | bytes) -> dict[str, Any]:
     """Parse a JSON object. What is none reads as an object without members."""
     content = parsed_json(text)
-    return cast("dict[str, Any]", content) if isinstance(content, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def reader(where: str, declared: Any) -> Reader:
@@ -217,7 +207,18 @@ def field_reader(where: str, declared: Any) -> Reader:
     whole = reader(where, declared)
     if not _runs_functions(_schema(whole.checker)):
         return whole
-    return whole._replace(checker=whole.checker._replace(adapter=TypeAdapter(_UNREAD[whole.kind])))
+    unread = TypeAdapter(_UNREAD[whole.kind])
+    return Reader(_Checker(whole.checker.expected, unread, whole.checker.names), whole.kind)
+
+
+def _validator(checker: _Checker, kind: Kind) -> Callable[[str], Any]:
+    # The validator's own functions: the adapter's only pass their arguments on, at every reading.
+    validator = checker.adapter.validator
+    if kind is Kind.JSON:
+        return validator.validate_json
+    if kind is Kind.BYTES:
+        return lambda text: validator.validate_python(text.encode())
+    return cast("Callable[[str], Any]", validator.validate_strings)  # declared for dicts of texts only
 
 
 def assembler(where: str, model: Any) -> Assembler:

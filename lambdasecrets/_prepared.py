@@ -3,37 +3,37 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from lambdasecrets import _settings, _wire
 from lambdasecrets._client import Request
 from lambdasecrets._declarations import Declaration, Parameter, Secret, bound
-from lambdasecrets._parsing import Assembler, Raw, Reader, assembler, field_reader, reader
+from lambdasecrets._parsing import Assembler, Reader, assembler, field_reader, reader
 from lambdasecrets._signature import Config, Node, Plan, Value, values
 from lambdasecrets.errors import MissingVariableError, ResolutionError, Subject, combined
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _WAVES_KEPT = 16
 NO_VALUE = object()
 """In the place of a value that does not exist, so that its default applies."""
 
 
-class Wanted(NamedTuple):
-    """A value, and the request that brings it."""
+class Wanted:
+    """A value, the request that brings it, and what reads it."""
 
-    value: Value
-    declaration: Secret | Parameter
-    subject: Subject
-    path: str
+    def __init__(
+        self, value: Value, declaration: Secret | Parameter, subject: Subject, path: str, reader: Reader
+    ) -> None:
+        self.value, self.declaration, self.subject, self.path, self.reader = value, declaration, subject, path, reader
 
 
-class Wave(NamedTuple):
+class Wave:
     """What one set of declarations comes down to: each distinct request once."""
 
-    wanted: tuple[Wanted, ...]
-    requests: tuple[Request, ...]
+    def __init__(self, wanted: tuple[Wanted, ...], requests: tuple[Request, ...]) -> None:
+        self.wanted, self.requests = wanted, requests
 
 
 class Prepared:
@@ -49,8 +49,7 @@ class Prepared:
         self._assemblers = {node.path: _assembler(plan, node) for node in _configs(plan.nodes.values())}
         self._variables = tuple(dict.fromkeys(name for value in plan.values for name in value.declaration.variables))
         self._wave = lru_cache(maxsize=_WAVES_KEPT)(self._make_wave)
-        if not self._variables:
-            self._wave((), frozenset[str]())
+        self._whole = None if self._variables else self._wave((), frozenset[str]())
 
     def __repr__(self) -> str:
         """Name the handler."""
@@ -62,6 +61,8 @@ class Prepared:
         Args:
             skip: parameters that the caller gave.
         """
+        if self._whole is not None and not skip:
+            return self._whole
         environment = tuple(map(_settings.variable, self._variables))
         missing = self._missing(environment, skip) if None in environment else None
         return missing or self._wave(environment, skip)
@@ -79,28 +80,40 @@ class Prepared:
     def _make_wave(self, environment: tuple[str | None, ...], skip: frozenset[str]) -> Wave:
         filled = {name: text for name, text in zip(self._variables, environment, strict=True) if text is not None}
         pairs = [(value, bound(value.declaration, filled)) for value in self._values(skip)]
-        return _wave_of(self.plan.owner, pairs)
+        return _wave_of(self.plan.owner, pairs, self._readers)
 
     def _values(self, skip: frozenset[str]) -> list[Value]:
         return list(values(node for name, node in self.plan.nodes.items() if name not in skip))
 
-    def read(self, wanted: Wanted, raw: Raw) -> Any:
-        """Read a raw value as its declaration's type; an InvalidValueError where it does not fit."""
-        return self._readers[wanted.value.path].read(raw, wanted.declaration.key, wanted.subject)
-
-    def arguments(self, found: dict[tuple[str, ...], Any], skip: frozenset[str]) -> dict[str, Any]:
+    def arguments(
+        self, found: dict[tuple[str, ...], Any], skip: frozenset[str]
+    ) -> tuple[dict[str, Any], list[ResolutionError]]:
         """Put the arguments together: config models from their fields. What has no value keeps its default.
 
-        Returns:
-            The arguments by name; in the place of a config model that does not fit, an InvalidValueError.
-        """
-        nodes = [(name, node) for name, node in self.plan.nodes.items() if name not in skip]
-        return {name: made for name, node in nodes if (made := self._made(node, found)) is not NO_VALUE}
+        Args:
+            found: the values, by the paths in the plan.
+            skip: parameters that the caller gave.
 
-    def _made(self, node: Node, found: dict[tuple[str, ...], Any]) -> Any:
-        if isinstance(node, Value):
-            return found[node.path]
-        fields = {name: self._made(inner, found) for name, inner in node.fields.items()}
+        Returns:
+            The arguments by name, and the errors of config models that do not fit.
+        """
+        arguments: dict[str, Any] = {}
+        misfits: list[ResolutionError] = []
+        for name, node in self.plan.nodes.items():
+            if name in skip:
+                continue
+            value = found[node.path] if isinstance(node, Value) else self._assembled(node, found)
+            if isinstance(value, ResolutionError):
+                misfits.append(value)
+            elif value is not NO_VALUE:
+                arguments[name] = value
+        return arguments, misfits
+
+    def _assembled(self, node: Config, found: dict[tuple[str, ...], Any]) -> Any:
+        fields = {
+            name: found[inner.path] if isinstance(inner, Value) else self._assembled(inner, found)
+            for name, inner in node.fields.items()
+        }
         error = next((item for item in fields.values() if isinstance(item, ResolutionError)), None)
         if error is not None:
             return error
@@ -129,9 +142,9 @@ def _where(plan: Plan, node: Node) -> str:
     return f"{'.'.join(node.path)!r} of {plan.owner}" if node.path else plan.owner
 
 
-def _wave_of(owner: str, pairs: Sequence[tuple[Value, Any]]) -> Wave:
+def _wave_of(owner: str, pairs: Sequence[tuple[Value, Any]], readers: Mapping[tuple[str, ...], Reader]) -> Wave:
     wanted = [
-        Wanted(value, declaration, _subject(owner, [value], declaration), _path(declaration))
+        Wanted(value, declaration, _subject(owner, [value], declaration), _path(declaration), readers[value.path])
         for value, declaration in pairs
     ]
     by_path: dict[str, list[Wanted]] = {}
@@ -142,7 +155,7 @@ def _wave_of(owner: str, pairs: Sequence[tuple[Value, Any]]) -> Wave:
             path,
             items[0].declaration,
             _subject(owner, [item.value for item in items], items[0].declaration),
-            all(item.value.optional for item in items),
+            is_optional=all(item.value.optional for item in items),
         )
         for path, items in by_path.items()
     ]

@@ -12,20 +12,17 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lambdasecrets import _settings
+from lambdasecrets import _settings, _transport_lean, _wire
 from lambdasecrets._client import Client
 from lambdasecrets._clock import deadline, now
-from lambdasecrets._memory import Ages, Got, Memory, logger
-from lambdasecrets._prepared import NO_VALUE, Prepared, Wanted, Wave
-from lambdasecrets._transport_lean import LeanTransport
+from lambdasecrets._memory import Got, Memory, logger
+from lambdasecrets._prepared import NO_VALUE, Prepared, Wave
+from lambdasecrets._transport import Address
 from lambdasecrets.errors import ResolutionError, combined
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from requests import Session
 
-    from lambdasecrets._client import Fetched, Request
     from lambdasecrets._clock import Moment
     from lambdasecrets._declarations import Declaration
     from lambdasecrets._settings import Limits
@@ -91,10 +88,10 @@ class Resolved:
         return f"Resolved(versions={self.versions!r})"
 
 
-class Call(NamedTuple):
+class Call:
     """One resolve to be done.
 
-    Attributes:
+    Args:
         prepared: what to resolve.
         limits: the options in force.
         on_resolve: told what happened.
@@ -102,11 +99,16 @@ class Call(NamedTuple):
         skip: parameters that the caller gave.
     """
 
-    prepared: Prepared
-    limits: Limits
-    on_resolve: OnResolve | None = None
-    context: Any = None
-    skip: frozenset[str] = frozenset()
+    def __init__(
+        self,
+        prepared: Prepared,
+        limits: Limits,
+        on_resolve: OnResolve | None = None,
+        context: Any = None,
+        skip: frozenset[str] = frozenset(),
+    ) -> None:
+        self.prepared, self.limits, self.on_resolve = prepared, limits, on_resolve
+        self.context, self.skip = context, skip
 
 
 class Resolver:
@@ -119,16 +121,16 @@ class Resolver:
     def __init__(self, client: Client) -> None:
         self._client = client
         # By port: tests, and `lambdasecrets invoke`, start several servers in one process.
-        self._memories: dict[int, Memory] = {}
+        self._servers: dict[int, tuple[Address, Memory]] = {}
 
     def resolve(self, call: Call) -> Resolved | ResolutionError:
         """Resolve what a plan declares; give the values, or the error."""
-        began = monotonic()
+        began = now()
         wave = call.prepared.wave(call.skip)
         if isinstance(wave, ResolutionError):
-            _report(call, Wave((), ()), {}, wave, began)
-            return wave
-        return _finished(call, wave, self._gathered(wave, call), began)
+            return _told(call, Wave((), ()), {}, wave, began)
+        got = self._gathered(wave, call, began)
+        return _told(call, wave, got, _outcome(call, wave, got), began)
 
     def renew(self, call: Call, before: Resolved) -> Resolved | None:
         """Fetch a plan's values past every cache.
@@ -140,74 +142,67 @@ class Resolver:
         Returns:
             The values where a version changed; None where none did, or where they could not be fetched.
         """
-        began = monotonic()
+        began = now()
         wave = call.prepared.wave(call.skip)
         if isinstance(wave, ResolutionError):
             return None
-        after = _finished(call, wave, self._gathered_anew(wave, call), began)
+        got = self._gathered_anew(wave, call, began)
+        after = _told(call, wave, got, _outcome(call, wave, got), began)
         return after if isinstance(after, Resolved) and after.versions != before.versions else None
 
     def close(self) -> None:
         """Close the connections, and forget every value."""
-        self._memories.clear()
+        self._servers.clear()
         self._client.transport.close()
 
-    def _memory(self) -> Memory:
+    def _server(self) -> tuple[Address, Memory]:
         port = _settings.port()
-        return self._memories.get(port) or self._memories.setdefault(port, Memory())
+        try:
+            return self._servers[port]
+        except KeyError:
+            return self._servers.setdefault(port, (Address(_wire.HOST, port), Memory()))
 
-    def _gathered(self, wave: Wave, call: Call) -> _Outcomes:
-        memory = self._memory()
-        known = [(request.path, memory.known(request, call.limits.max_age)) for request in wave.requests]
-        got: _Outcomes = {path: item for path, item in known if item is not None}
-        asked = [request for request in wave.requests if request.path not in got]
+    def _gathered(self, wave: Wave, call: Call, began: Moment) -> _Outcomes:
+        address, memory = self._server()
+        ages = call.limits.ages
+        got: _Outcomes = {**memory.known(wave.requests, ages.fresh, began)}
+        asked = [request for request in wave.requests if request.path not in got] if got else wave.requests
         if asked:
-            began = now()
             limit = deadline(call.limits.timeout, call.context)
-            likely_cached = len(asked) == 1 or memory.are_likely_cached(asked)
-            fetched = self._client.fetch(asked, limit, likely_cached=likely_cached)
-            got |= _judged(memory, asked, fetched, _ages(call.limits), began)
+            likely_cached = len(asked) == 1 or memory.are_likely_cached(asked, began)
+            fetched = self._client.fetch(address, asked, limit, likely_cached=likely_cached)
+            for request in asked:
+                got[request.path] = memory.judged(request, fetched[request.path], ages, began)
         return got
 
-    def _gathered_anew(self, wave: Wave, call: Call) -> _Outcomes:
+    def _gathered_anew(self, wave: Wave, call: Call, began: Moment) -> _Outcomes:
         # Only after a handler's error: what it loads need not be loaded before.
         from lambdasecrets import _direct  # noqa: PLC0415
 
-        memory, began = self._memory(), now()
+        address, memory = self._server()
         limit = deadline(call.limits.timeout, call.context)
         by_agent = any(map(memory.is_from_agent, wave.requests))
         if by_agent or not _direct.is_installed():
-            fetched = self._client.fetch(wave.requests, limit, refresh=by_agent)
+            fetched = self._client.fetch(address, wave.requests, limit, refresh=by_agent)
         else:
             fetched = _direct.fetch(wave.requests, limit)
             for request in wave.requests:
                 memory.supersede(request, fetched[request.path], now())
-        return _judged(memory, wave.requests, fetched, _ages(call.limits), began)
+        return {
+            request.path: memory.judged(request, fetched[request.path], call.limits.ages, began)
+            for request in wave.requests
+        }
 
 
-def _ages(limits: Limits) -> Ages:
-    fresh, stale = limits.max_age, limits.stale_if_error
-    return Ages(fresh, fresh + stale if stale else 0.0)
-
-
-def _judged(
-    memory: Memory, asked: Sequence[Request], fetched: Mapping[str, Fetched], ages: Ages, began: Moment
-) -> _Outcomes:
-    return {request.path: memory.judged(request, fetched[request.path], ages, began) for request in asked}
-
-
-def _finished(call: Call, wave: Wave, got: _Outcomes, began: float) -> Resolved | ResolutionError:
-    """Read what was got, put the arguments together, and tell who wants to know."""
-    outcome = _outcome(call, wave, got)
-    _report(call, wave, got, outcome, began)
-    return outcome
-
-
-def _report(call: Call, wave: Wave, got: _Outcomes, outcome: Resolved | ResolutionError, began: float) -> None:
+def _told(
+    call: Call, wave: Wave, got: _Outcomes, outcome: Resolved | ResolutionError, began: Moment
+) -> Resolved | ResolutionError:
+    """Give the outcome, after who wants to know of it was told."""
     if call.on_resolve is not None or logger.isEnabledFor(logging.DEBUG):
         error = outcome if isinstance(outcome, ResolutionError) else None
-        milliseconds = (monotonic() - began) * 1000
+        milliseconds = (monotonic() - began.monotonic) * 1000
         _tell(ResolveEvent(call.prepared.plan.owner, milliseconds, _resolved_values(wave, got), error), call.on_resolve)
+    return outcome
 
 
 def _tell(event: ResolveEvent, on_resolve: OnResolve | None) -> None:
@@ -223,26 +218,27 @@ def _tell(event: ResolveEvent, on_resolve: OnResolve | None) -> None:
 
 
 def _outcome(call: Call, wave: Wave, got: _Outcomes) -> Resolved | ResolutionError:
+    """Read what was got, and put the arguments together."""
     found: dict[tuple[str, ...], Any] = {}
+    versions: dict[str, str] = {}
     failed: dict[int, ResolutionError] = {}
     for item in wave.wanted:
-        value = found[item.value.path] = _found(call.prepared, item, got[item.path])
+        value: Any = got[item.path]
+        if isinstance(value, Got):
+            raw = value.raw
+            if raw is None:
+                value = NO_VALUE
+            else:
+                versions[item.path] = raw.version
+                value = item.reader.read(raw, item.declaration.key, item.subject)
+        found[item.value.path] = value
         if isinstance(value, ResolutionError):
             # By identity: one failed request stands for every declaration that wanted it.
             failed[id(value)] = value
-    arguments = {} if failed else call.prepared.arguments(found, call.skip)
-    misfits = [item for item in arguments.values() if isinstance(item, ResolutionError)]
-    if failed or misfits:
-        return combined([*failed.values(), *misfits])
-    return Resolved(
-        arguments, {path: item.raw.version for path, item in got.items() if isinstance(item, Got) and item.raw}
-    )
-
-
-def _found(prepared: Prepared, wanted: Wanted, got: Got | ResolutionError) -> Any:
-    if isinstance(got, ResolutionError):
-        return got
-    return NO_VALUE if got.raw is None else prepared.read(wanted, got.raw)
+    if failed:
+        return combined(list(failed.values()))
+    arguments, misfits = call.prepared.arguments(found, call.skip)
+    return combined(misfits) if misfits else Resolved(arguments, versions)
 
 
 def _resolved_values(wave: Wave, got: _Outcomes) -> tuple[ResolvedValue, ...]:
@@ -288,7 +284,8 @@ def use_session(session: Session | None) -> None:
 
 
 def _transport() -> Transport:
-    return _requests_transport() if _settings.transport() == "requests" else LeanTransport(_requests_transport)
+    is_lean = _settings.transport() == "lean" and _transport_lean.IS_SUPPORTED
+    return _transport_lean.LeanTransport(_requests_transport) if is_lean else _requests_transport()
 
 
 def _requests_transport(session: Session | None = None) -> Transport:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -20,6 +19,7 @@ DEFAULT_TIMEOUT_SECONDS = 5.0
 DEFAULT_MAX_CONNECTIONS = 3
 DEFAULT_TTL_SECONDS = 300.0
 LONGEST_TTL_SECONDS = 300.0
+LONGEST_INVOCATION_SECONDS = 900.0
 
 PORT = "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT"
 MAX_CONNECTIONS = "PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS"
@@ -37,12 +37,11 @@ _HIGHEST_PORT = 65535
 _TRANSPORTS = {"": "lean", "lean": "lean", "requests": "requests"}
 _TOKEN_VARIABLES = ("AWS_TOKEN", "AWS_SESSION_TOKEN")
 ENDPOINT = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
-_AUTHORIZATION = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
+AUTHORIZATION = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
 _FILE_SCHEME = "file://"
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """The options of `inject_secrets` and `resolve` that a number of seconds or exception classes express.
 
     Attributes:
@@ -58,22 +57,38 @@ class Options:
     stale_if_error: float | None = None
     retry_on: tuple[type[Exception], ...] | None = None
 
-    def __post_init__(self) -> None:
-        """Refuse at import what could only fail at an invocation."""
+    def checked(self) -> Options:
+        """Refuse at import what could only fail at an invocation.
+
+        Raises:
+            SettingError: an option cannot be used.
+        """
         for name, least in (("timeout", _ABOVE_ZERO), ("max_age", 0.0), ("stale_if_error", 0.0)):
             value = getattr(self, name)
             if value is not None and not _is_seconds(value, least):
                 raise SettingError(name, _expected_seconds(least))
         if self.retry_on is not None and not all(_is_exception(kind) for kind in self.retry_on):
             raise SettingError("retry_on", "exception classes")
+        return self
+
+
+class Ages(NamedTuple):
+    """How old a value may be, in seconds.
+
+    Attributes:
+        fresh: to be used without asking.
+        stale: to be used after a transient failure; 0: never.
+    """
+
+    fresh: float
+    stale: float
 
 
 class Limits(NamedTuple):
     """The options as they are in force: what was given, else the environment's, else the defaults. See `Options`."""
 
     timeout: float
-    max_age: float
-    stale_if_error: float
+    ages: Ages
     retry_on: tuple[type[Exception], ...]
 
 
@@ -83,7 +98,9 @@ def limits(options: Options) -> Limits:
     Raises:
         SettingError: the environment has a value that cannot be used; it names the variable.
     """
-    return Limits(timeout(options), max_age(options), stale_if_error(options), retry_on(options))
+    fresh, stale = max_age(options), stale_if_error(options)
+    ages = Ages(fresh, fresh + stale if stale else 0.0)
+    return Limits(min(timeout(options), LONGEST_INVOCATION_SECONDS), ages, retry_on(options))
 
 
 def timeout(options: Options) -> float:
@@ -139,50 +156,40 @@ def variable(name: str) -> str | None:
     return os.environ.get(name) or None
 
 
-def token() -> str | None:
-    """Read the session token. None where the environment does not have it.
+def token_variable() -> str | None:
+    """Say which variable has the session token. None where none has it.
 
     The variables are the agent's, in its order; the extension knows AWS_SESSION_TOKEN only. The agent's last one
     means something else where there is an endpoint: there it opens the endpoint and is no token for the extension.
     """
-    for name in _TOKEN_VARIABLES:
-        if found := _text_or_file(name):
-            return found
-    return None if os.environ.get(ENDPOINT) else _text_or_file(_AUTHORIZATION)
+    names = _TOKEN_VARIABLES if os.environ.get(ENDPOINT) else (*_TOKEN_VARIABLES, AUTHORIZATION)
+    return next((name for name in names if credential(name)), None)
 
 
-class CredentialsEndpoint(NamedTuple):
-    """Where an execution environment restored by SnapStart gets its credentials.
+def credential(name: str) -> str | None:
+    """Read a credential from its variable, or from the file that it names. None where it is not there.
 
-    Attributes:
-        uri: AWS_CONTAINER_CREDENTIALS_FULL_URI.
-        authorization: AWS_CONTAINER_AUTHORIZATION_TOKEN.
+    Raises:
+        SettingError: it cannot be sent, or the file cannot be read.
     """
-
-    uri: str
-    authorization: str | None
-
-    def __repr__(self) -> str:
-        """Show where, not with what."""
-        return f"CredentialsEndpoint(uri={self.uri!r})"
-
-
-def credentials_endpoint() -> CredentialsEndpoint | None:
-    """Read where SnapStart's credentials are. None outside SnapStart."""
-    uri = os.environ.get(ENDPOINT)
-    return CredentialsEndpoint(uri, _text_or_file(_AUTHORIZATION)) if uri else None
-
-
-def _text_or_file(name: str) -> str | None:
-    found = _credential(os.environ.get(name, ""))
+    found = _credential(name)
     # A frame that raises stands in the traceback: here it holds no credential.
     if found is None:
         raise SettingError(name, "a token, or file:// and the path of a readable file that holds one")
     return found or None
 
 
-def _credential(text: str) -> str | None:
+def credentials_uri() -> str | None:
+    """Say where an execution environment restored by SnapStart gets its credentials. None outside SnapStart."""
+    return os.environ.get(ENDPOINT) or None
+
+
+def _credential(name: str) -> str | None:
     """Give a credential; "" where there is none, None where what there is cannot be used."""
+    try:
+        text = os.environ[name]
+    except KeyError:
+        return ""
     content = _file_content(text.removeprefix(_FILE_SCHEME)) if text.startswith(_FILE_SCHEME) else text
     return content if content is not None and _wire.is_header_value(content) else None
 

@@ -8,6 +8,7 @@ transport, which is loaded then.
 from __future__ import annotations
 
 import re
+import select
 import socket
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 
     from lambdasecrets._transport import Address, Transport
 
-_RECEIVED_BYTES = 65536
+IS_SUPPORTED = hasattr(select, "poll")
+"""Whether this system can wait for a socket as this file does: all can but Windows."""
+
+_MILLISECONDS = 1000
+_RECEIVED_BYTES = 16384
 _MAX_HEAD_BYTES = 65536
 _IDLE_CONNECTIONS = 32
 _PIPELINED_BYTES = 16384
@@ -39,10 +44,8 @@ _PLAIN_HEAD = re.compile(
 """The head that nearly every answer has: nothing but its length says where it ends. One match costs less than a look
 at each line."""
 # Whole: a line that is no header ends the headers for some readers, and for others not.
-_HEAD = re.compile(rb"HTTP/1\.1 ([2-5][0-9][0-9])(?: [^\r\n]*)?\r\n(?:[\w!#$%&'*+.^`|~-]+:[^\r\n]*\r\n)*\r\n")
-_FRAMING = re.compile(
-    rb"\r\n(connection|content-encoding|content-length|transfer-encoding):[ \t]*([^\r\n]*)", re.IGNORECASE
-)
+_HEAD = rb"HTTP/1\.1 ([2-5][0-9][0-9])(?: [^\r\n]*)?\r\n(?:[\w!#$%&'*+.^`|~-]+:[^\r\n]*\r\n)*\r\n"
+_FRAMING = rb"\r\n(connection|content-encoding|content-length|transfer-encoding):[ \t]*([^\r\n]*)"
 _BODILESS = frozenset({204, 304})
 
 
@@ -62,22 +65,16 @@ class LeanTransport:
         self, address: Address, lanes: Sequence[Sequence[str]], headers: Mapping[str, str], seconds: float
     ) -> dict[str, Answer | Fault]:
         """See `Transport.exchange`."""
-        ends = monotonic() + seconds
-        idle = self._idle.setdefault(address, [])
-        begun = [_Lane(address, idle, paths, headers, ends) for paths in lanes]
-        waiting = begun
-        while waiting:
-            # In turns: a lane that has more to send than fits at once must not wait for the end of another.
-            for lane in waiting:
-                lane.step()
-            waiting = [lane for lane in waiting if lane.todo]
-        answers: dict[str, Answer | Fault] = {}
-        for lane in begun:
-            answers |= lane.end()
-        foreign = [path for lane in begun for path in lane.foreign]
-        if foreign:
-            answers |= self._other().exchange(address, [foreign], headers, max(ends - monotonic(), 0.0))
-        return answers
+        wave = _Wave(address, self._idle.setdefault(address, []), _head(address, headers), monotonic() + seconds)
+        unfinished = [_Lane(wave, list(paths)) for paths in lanes]
+        while unfinished:
+            # In turns: all lanes send before the first answer is read, and one that has more to send than fits at
+            # once does not wait for the end of another.
+            unfinished = [lane for lane in unfinished if lane.step()]
+        if wave.foreign:
+            seconds = max(wave.ends - monotonic(), 0.0)
+            wave.answers |= self._other().exchange(address, [wave.foreign], headers, seconds)
+        return wave.answers
 
     def close(self) -> None:
         """See `Transport.close`."""
@@ -94,66 +91,56 @@ class LeanTransport:
         return self._fallback
 
 
-class _Lane:
-    """Requests that are sent and answered one after the other. The first are sent at once."""
+class _Wave:
+    """What the lanes of one exchange share.
 
-    def __init__(
-        self,
-        address: Address,
-        idle: list[_Connection],
-        paths: Sequence[str],
-        headers: Mapping[str, str],
-        ends: float,
-    ) -> None:
+    Args:
+        address: where to.
+        idle: connections that are open and free.
+        head: what follows the first line of each request.
+        ends: when to be done, on the monotonic clock.
+
+    Attributes:
+        answers: where the answers go.
+        foreign: where the paths go whose answers this file does not understand.
+    """
+
+    def __init__(self, address: Address, idle: list[_Connection], head: bytes, ends: float) -> None:
+        self.address, self.idle, self.head, self.ends = address, idle, head, ends
+        self.answers: dict[str, Answer | Fault] = {}
         self.foreign: list[str] = []
-        self._answers: dict[str, Answer | Fault] = {}
-        self._address, self._idle, self._ends = address, idle, ends
-        self._head = _head(address, headers)
-        self.todo = list(paths)
+
+
+class _Lane:
+    """Requests that are sent and answered one after the other.
+
+    Args:
+        wave: what it is a part of.
+        paths: what to ask for; those that have their answers are taken out.
+    """
+
+    def __init__(self, wave: _Wave, paths: list[str]) -> None:
+        self._wave, self._todo = wave, paths
         self._in_flight = 0
         self._connection: _Connection | None = None
-        self._guarded(self._send)
 
-    def step(self) -> None:
-        """Read one answer, or send what can be sent now."""
-        if self.todo:
-            self._guarded(self._receive if self._in_flight else self._send)
+    def step(self) -> bool:
+        """Read one answer, or send what can be sent now. What fails is settled; the rest goes on.
 
-    def end(self) -> dict[str, Answer | Fault]:
-        """Give the answers, and the connection to whoever comes next."""
-        connection = self._connection
-        # One that was told more than it asked for would give that as the answer to the next request.
-        if connection is not None and not connection.has_begun and len(self._idle) < _IDLE_CONNECTIONS:
-            self._idle.append(connection)
-        else:
-            self._disconnect()
-        return self._answers
-
-    def _send(self) -> None:
-        """Send as many requests as may wait for their answers."""
-        if self._connection is None:
-            self._connection = _taken(self._idle) or _Connection(self._address, self._ends)
-        batch = b""
-        while self._in_flight < len(self.todo) and len(batch) < _PIPELINED_BYTES:
-            batch += b"GET %b HTTP/1.1\r\n%b" % (self.todo[self._in_flight].encode(), self._head)
-            self._in_flight += 1
-        self._connection.send(batch, self._ends)
-
-    def _receive(self) -> None:
-        """Read the answer to the first request that has none."""
-        assert self._connection is not None  # noqa: S101 - tells the type checker what being in flight means
-        answer, stays_open = self._connection.receive(self._ends)
-        self._settle(answer)
-        if stays_open:
-            self._in_flight -= 1
-        else:
-            self._disconnect()
-
-    def _guarded(self, step: Callable[[], None]) -> None:
-        """Do a step; where it fails, settle what that means, and go on with the rest over a new connection."""
+        Returns:
+            Whether there is more to do.
+        """
         connection = self._connection
         try:
-            step()
+            if connection is None or not self._in_flight:
+                connection = self._connection = connection or self._connected()
+                self._send(connection)
+            else:
+                answer, stays_open = connection.receive(self._wave.ends)
+                self._wave.answers[self._todo.pop(0)] = answer
+                self._in_flight -= 1
+                if not stays_open:
+                    self._disconnect()
         except ConnectionRefusedError:
             self._settle_all(Fault.REFUSED)
         except TimeoutError:
@@ -161,25 +148,54 @@ class _Lane:
         except _TooLarge:
             self._settle(Fault.TOO_LARGE)
         except _Foreign:
-            self.foreign.append(self.todo.pop(0))
+            self._wave.foreign.append(self._todo.pop(0))
         except OSError:
-            self._lose(self._connection or connection)
+            self._lose(connection)
         else:
-            return
+            return bool(self._todo) or self._end()
         self._disconnect()
+        return bool(self._todo)
+
+    def _connected(self) -> _Connection:
+        try:
+            return self._wave.idle.pop()
+        except IndexError:
+            connected = socket.create_connection(self._wave.address, _left(self._wave.ends))
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return _Connection(connected)
+
+    def _send(self, connection: _Connection) -> None:
+        """Send as many requests as may wait for their answers."""
+        batch = b""
+        for path in self._todo:
+            batch += b"GET %b HTTP/1.1\r\n%b" % (path.encode(), self._wave.head)
+            self._in_flight += 1
+            if len(batch) >= _PIPELINED_BYTES:
+                break
+        connection.send(batch, self._wave.ends)
+
+    def _end(self) -> bool:
+        """Give the connection to whoever comes next."""
+        connection = self._connection
+        # One that was told more than it asked for would give that as the answer to the next request.
+        if connection is not None and not connection.received and len(self._wave.idle) < _IDLE_CONNECTIONS:
+            self._wave.idle.append(connection)
+        else:
+            self._disconnect()
+        return False
 
     def _lose(self, connection: _Connection | None) -> None:
         """Settle a lost connection. One that was idle, or has given an answer, is only replaced."""
-        if connection is None or not (connection.is_used or connection.has_begun):
+        if connection is None or not (connection.is_used or connection.received):
             self._settle_all(Fault.RESET)
-        elif connection.has_begun:
+        elif connection.received:
             self._settle(Fault.LOST)
 
     def _settle(self, outcome: Answer | Fault) -> None:
-        self._answers[self.todo.pop(0)] = outcome
+        self._wave.answers[self._todo.pop(0)] = outcome
 
     def _settle_all(self, fault: Fault) -> None:
-        while self.todo:
+        while self._todo:
             self._settle(fault)
 
     def _disconnect(self) -> None:
@@ -191,15 +207,10 @@ class _Lane:
 
 def _head(address: Address, headers: Mapping[str, str]) -> bytes:
     host = f"[{address.host}]" if ":" in address.host else address.host
-    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-    return f"Host: {host}:{address.port}\r\n{lines}\r\n".encode()
-
-
-def _taken(idle: list[_Connection]) -> _Connection | None:
-    try:
-        return idle.pop()
-    except IndexError:
-        return None
+    head = f"Host: {host}:{address.port}\r\n"
+    for name, value in headers.items():
+        head += f"{name}: {value}\r\n"
+    return f"{head}\r\n".encode()
 
 
 class _Foreign(Exception):  # noqa: N818 - a signal within this file
@@ -211,29 +222,35 @@ class _TooLarge(Exception):  # noqa: N818 - a signal within this file
 
 
 class _Connection:
-    """A socket, and what it has received beyond the answers that were read.
+    """A connection that stays open.
+
+    Args:
+        connected: its socket.
 
     Attributes:
+        received: what has come beyond the answers that were read.
         is_used: whether it has given an answer.
     """
 
-    def __init__(self, address: Address, ends: float) -> None:
+    def __init__(self, connected: socket.socket) -> None:
+        self.received = b""
         self.is_used = False
-        self._received = b""
-        self._socket = socket.create_connection((address.host, address.port), _left(ends))
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether a part of an answer has come."""
-        return bool(self._received)
+        self._socket = connected
+        # A socket with a timeout asks the system three times for every send and receive: to set the timeout, whether
+        # it may go on, and to go on.
+        self._socket.settimeout(0.0)
+        self._incoming = select.poll()
+        self._incoming.register(self._socket, select.POLLIN)
 
     def close(self) -> None:
         self._socket.close()
 
     def send(self, data: bytes, ends: float) -> None:
-        self._socket.settimeout(_left(ends))
-        self._socket.sendall(data)
+        sent = self._socket.send(data)
+        if sent < len(data):
+            self._socket.settimeout(_left(ends))
+            self._socket.sendall(data[sent:])
+            self._socket.settimeout(0.0)
 
     def receive(self, ends: float) -> tuple[Answer, bool]:
         """Read one answer.
@@ -246,17 +263,34 @@ class _Connection:
             _Foreign: it is written in another way.
             _TooLarge: it is too large.
         """
-        head = self._until(b"\r\n\r\n", 0, ends)
-        status, size, stays_open = _framing(self._received[:head])
-        body, end = self._chunked(head, ends) if size is None else self._sized(head, size, ends)
-        self._received = self._received[end:]
+        if not self.received:
+            self._receive_more(ends)
+        plain = _PLAIN_HEAD.match(self.received)
+        if plain is None:
+            answer, stays_open, end = self._unusual(ends)
+        else:
+            status, size, start = int(plain[1]), int(plain[2]), plain.end()
+            del plain  # it holds what it was matched with, while more is received
+            body, end = self._sized(start, size, ends)
+            answer, stays_open = Answer(status, body), True
+        self.received = self.received[end:]
         self.is_used = True
-        return Answer(status, body), stays_open
+        return answer, stays_open
+
+    def _unusual(self, ends: float) -> tuple[Answer, bool, int]:
+        """Read an answer whose head says more than a length, or has not come as a whole; and say where it ends."""
+        head = self._until(b"\r\n\r\n", 0, ends)
+        status, size, stays_open = _framing(self.received[:head])
+        body, end = self._chunked(head, ends) if size is None else self._sized(head, size, ends)
+        return Answer(status, body), stays_open, end
 
     def _sized(self, start: int, size: int, ends: float) -> tuple[bytes, int]:
+        if size > MAX_BODY_BYTES:
+            raise _TooLarge
         end = start + size
-        self._fill(end, ends)
-        return self._received[start:end], end
+        while (missing := end - len(self.received)) > 0:
+            self._receive_more(ends, missing)
+        return self.received[start:end], end
 
     def _chunked(self, start: int, ends: float) -> tuple[bytes, int]:
         """Read a body that comes in chunks: as Go's server sends what outgrows its buffer."""
@@ -264,7 +298,7 @@ class _Connection:
         total = 0
         while True:
             line = self._until(b"\r\n", start, ends)
-            size = _chunk_size(self._received[start : line - 2])
+            size = _chunk_size(self.received[start : line - 2])
             total += size
             if total > MAX_BODY_BYTES:
                 raise _TooLarge
@@ -278,20 +312,19 @@ class _Connection:
 
     def _until(self, mark: bytes, start: int, ends: float) -> int:
         """Receive up to a mark; give where it ends."""
-        while (found := self._received.find(mark, start)) < 0:
-            if len(self._received) - start > _MAX_HEAD_BYTES:
+        while (found := self.received.find(mark, start)) < 0:
+            if len(self.received) - start > _MAX_HEAD_BYTES:
                 raise _Foreign
-            self._fill(len(self._received) + 1, ends)
+            self._receive_more(ends)
         return found + len(mark)
 
-    def _fill(self, size: int, ends: float) -> None:
-        while len(self._received) < size:
-            # Anew for every call: a timeout that began again with every byte would be no bound.
-            self._socket.settimeout(_left(ends))
-            received = self._socket.recv(_RECEIVED_BYTES)
-            if not received:
-                raise ConnectionResetError
-            self._received += received
+    def _receive_more(self, ends: float, missing: int = 0) -> None:
+        if not self._incoming.poll(max(ends - monotonic(), 0.0) * _MILLISECONDS):
+            raise TimeoutError
+        received = self._socket.recv(max(missing, _RECEIVED_BYTES))
+        if not received:
+            raise ConnectionResetError
+        self.received += received
 
 
 def _left(ends: float) -> float:
@@ -300,11 +333,8 @@ def _left(ends: float) -> float:
 
 def _framing(head: bytes) -> tuple[int, int | None, bool]:
     """Read the status, the size of the body (None: chunked), and whether the connection stays open."""
-    plain = _PLAIN_HEAD.fullmatch(head)
-    if plain is not None:
-        return int(plain[1]), _size(plain[2], 10), True
-    status = _HEAD.fullmatch(head)
-    found = [(name.lower(), value.strip().lower()) for name, value in _FRAMING.findall(head)]
+    status = re.fullmatch(_HEAD, head)
+    found = [(name.lower(), value.strip().lower()) for name, value in re.findall(_FRAMING, head, re.IGNORECASE)]
     framing = dict(found)
     if status is None or len(framing) < len(found) or b"content-encoding" in framing or int(status[1]) in _BODILESS:
         raise _Foreign
@@ -323,10 +353,10 @@ def _chunk_size(text: bytes) -> int:
 
 
 def _size(digits: bytes, base: int) -> int:
-    size = int(digits[:_LONGEST_SIZE_DIGITS], base)
-    if len(digits) > _LONGEST_SIZE_DIGITS or size > MAX_BODY_BYTES:
+    # Python takes long for thousands of digits.
+    if len(digits) > _LONGEST_SIZE_DIGITS:
         raise _TooLarge
-    return size
+    return int(digits, base)
 
 
 _LONGEST_SIZE_DIGITS = len(str(MAX_BODY_BYTES))

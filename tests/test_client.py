@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdasecrets import Parameter, Secret, errors
+from lambdasecrets import Parameter, Secret, _settings, errors
 from lambdasecrets._client import Client, Fetched, Request, _verdict
 from lambdasecrets._clock import Deadline, deadline
 from lambdasecrets._parsing import Raw
-from lambdasecrets._transport import Answer
+from lambdasecrets._transport import Address, Answer
 from lambdasecrets._transport_lean import LeanTransport
 from lambdasecrets._transport_requests import RequestsTransport
 from lambdasecrets._wire import parameter_path, secret_path
@@ -70,16 +70,21 @@ def wanted(declaration: Secret | Parameter, *, is_optional: bool = False) -> Req
     """Make the request of one declaration."""
     name = declaration.name
     path = secret_path(name) if isinstance(declaration, Secret) else parameter_path(name)
-    return Request(path, declaration, Subject("app.handler", ("x",), (str(declaration),)), is_optional)
+    return Request(path, declaration, Subject("app.handler", ("x",), (str(declaration),)), is_optional=is_optional)
 
 
 SECRET = wanted(Secret("s"))
 WANTED = "Cannot resolve 'x' of app.handler, Secret('s')"
 
 
+def local() -> Address:
+    """Give the server that the environment names."""
+    return Address("127.0.0.1", _settings.port())
+
+
 def fetch(client: Client, request: Request = SECRET, seconds: float = SECONDS) -> Fetched:
     """Ask for one value."""
-    return client.fetch([request], deadline(seconds))[request.path]
+    return client.fetch(local(), [request], deadline(seconds))[request.path]
 
 
 def failure(fetched: Fetched) -> ResolutionError:
@@ -297,7 +302,7 @@ def test_no_answer_in_time(client: Client, emulator: Emulator, limit: Deadline, 
     emulator.inject(faults.Hang(), times=None)
     began = monotonic()
     ends = deadline(limit.seconds).ends
-    error = failure(client.fetch([SECRET], Deadline(ends, limit.seconds, limit.bound))[SECRET.path])
+    error = failure(client.fetch(local(), [SECRET], Deadline(ends, limit.seconds, limit.bound))[SECRET.path])
     assert (type(error), str(error)) == (errors.DeadlineExceededError, f"{WANTED}: {says}")
     assert monotonic() - began < LATE_SECONDS
 
@@ -345,6 +350,33 @@ def test_the_token_is_read_for_every_request(
     assert [record.token_ok for record in emulator.requests] == [True, True]
 
 
+def test_a_variable_that_loses_the_token_is_left(
+    client: Client, emulator: Emulator, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the variable that had the token is empty, the others are looked at again."""
+    store.put_secret("s", "a value")
+    fetch(client)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "")
+    monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", emulator.token)
+    fetch(client)
+    assert [record.token_ok for record in emulator.requests] == [True, True]
+
+
+def test_a_rejected_token_is_looked_for_again(
+    client: Client, emulator: Emulator, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variable that had the token serves until its token is refused; then the others are looked at again."""
+    store.put_secret("s", "a value", version_id="1")
+    before = emulator.token
+    fetch(client)
+    monkeypatch.setenv("AWS_TOKEN", "of the agent")
+    fetch(client)
+    emulator.token = "of the agent"
+    assert fetch(client) == Raw("a value", None, "1")
+    assert [record.token_ok for record in emulator.requests] == [True, True, False, True]
+    emulator.token = before
+
+
 def test_a_rejected_token_is_read_again(
     client: Client, emulator: Emulator, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -371,7 +403,7 @@ def test_each_of_a_wave_has_an_outcome_of_its_own(client: Client, emulator: Emul
     store.put_secret("s", "a value", version_id="1")
     store.put_parameter("/p", "text")
     requests = [SECRET, wanted(Secret("missing")), wanted(Parameter("/p"))]
-    got = client.fetch(requests, deadline(SECONDS))
+    got = client.fetch(local(), requests, deadline(SECONDS))
     assert (got[requests[0].path], got[requests[2].path]) == (Raw("a value", None, "1"), Raw("text", None, "1"))
     assert isinstance(got[requests[1].path], errors.UnresolvedError)
     assert sorted([SECRET.path, *[requests[1].path] * 2, requests[2].path]) == sorted(
@@ -397,7 +429,7 @@ def test_how_many_lanes(
     if most is not None:
         monkeypatch.setenv("PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS", most)
     requests = [wanted(kind(f"n{number}"), is_optional=True) for kind in (Secret, Parameter) for number in range(5)]
-    client.fetch(requests, deadline(SECONDS), likely_cached=likely_cached)
+    client.fetch(local(), requests, deadline(SECONDS), likely_cached=likely_cached)
     assert {record.connection for record in emulator.requests} == connections
     assert len(emulator.requests) == len(requests)
 
@@ -421,7 +453,7 @@ def test_the_agent_gives_values(client: Client, agent: Emulator, store: MemorySt
 def test_the_agent_passes_its_cache(client: Client, agent: Emulator, store: MemoryStore) -> None:
     """A refresh is asked for in the agent's words, and answered under the path that was asked for."""
     store.put_secret("s", "a value", version_id="1")
-    got = client.fetch([SECRET], deadline(SECONDS), refresh=True)
+    got = client.fetch(local(), [SECRET], deadline(SECONDS), refresh=True)
     assert got == {SECRET.path: Raw("a value", None, "1", from_agent=True)}
     assert [f"{SECRET.path}&refreshNow=true"] == [record.target for record in agent.requests]
 

@@ -27,7 +27,8 @@ def token(seconds: float = SECONDS) -> str | None:
     """Find the token as the client does, with a transport that nothing else uses."""
     transport = RequestsTransport()
     try:
-        return _settings.token() or snapstart_token(transport, seconds)
+        name = _settings.token_variable()
+        return _settings.credential(name) if name else snapstart_token(transport, seconds)
     finally:
         transport.close()
 
@@ -199,7 +200,7 @@ def test_a_token_that_no_header_can_carry(monkeypatch: pytest.MonkeyPatch, value
     """Such a token is refused by its variable's name: http.client would quote it in its error."""
     monkeypatch.setenv("AWS_SESSION_TOKEN", value)
     with pytest.raises(SettingError) as failure:
-        _settings.token()
+        _settings.token_variable()
     assert str(failure.value) == (
         "Cannot use AWS_SESSION_TOKEN as it is set: it takes a token, or file:// and the path of a readable file that "
         "holds one. Correct it or leave it out."

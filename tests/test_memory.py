@@ -10,8 +10,9 @@ import pytest
 from lambdasecrets import Parameter, Secret
 from lambdasecrets._client import Request
 from lambdasecrets._clock import Moment, now
-from lambdasecrets._memory import Ages, Got, Memory
+from lambdasecrets._memory import Got, Memory
 from lambdasecrets._parsing import Raw
+from lambdasecrets._settings import Ages
 from lambdasecrets.errors import (
     AccessDeniedError,
     DeadlineExceededError,
@@ -65,40 +66,45 @@ def filled(seconds: float, ages: Ages, raw: Raw = OLD) -> Memory:
     return memory
 
 
+def remembered(memory: Memory, request: Request, fresh: float) -> Got | None:
+    """Ask a memory for one value."""
+    return memory.known([request], fresh, now()).get(request.path)
+
+
 # --- max_age ------------------------------------------------------------------------------------------------------
 
 
 def test_knows_nothing_at_first() -> None:
     """A new memory has no value, no absence, and takes nothing for cached."""
     memory = Memory()
-    assert (memory.known(SECRET, 60.0), memory.known(OPTIONAL, 60.0)) == (None, None)
-    assert (memory.are_likely_cached([SECRET]), memory.is_from_agent(SECRET)) == (False, False)
+    assert (remembered(memory, SECRET, 60.0), remembered(memory, OPTIONAL, 60.0)) == (None, None)
+    assert (memory.are_likely_cached([SECRET], now()), memory.is_from_agent(SECRET)) == (False, False)
 
 
 @pytest.mark.parametrize(("age", "known"), [(0.0, Got(OLD, "memory")), (59.0, Got(OLD, "memory")), (61.0, None)])
 def test_a_value_serves_for_its_age(age: float, known: Got | None) -> None:
     """A value is used again for `max_age` seconds, and not after."""
-    assert filled(age, Ages(60.0, 0.0)).known(SECRET, 60.0) == known
+    assert remembered(filled(age, Ages(60.0, 0.0)), SECRET, 60.0) == known
 
 
 def test_an_age_counts_on_the_clock_that_went_further() -> None:
     """A value is as old as either clock says: the monotonic one stands still while the environment is frozen."""
     memory = Memory()
     memory.judged(SECRET, OLD, Ages(60.0, 0.0), Moment(time.monotonic(), time.time() - 61.0))
-    assert memory.known(SECRET, 60.0) is None
+    assert remembered(memory, SECRET, 60.0) is None
 
 
 def test_without_an_age_no_value_is_kept() -> None:
     """Where no option could use a value again it is not in memory at all."""
     memory = filled(0.0, NONE)
-    assert (memory.known(SECRET, 60.0), any(held.raw for held in memory._held.values())) == (None, False)
+    assert (remembered(memory, SECRET, 60.0), any(held.raw for held in memory._held.values())) == (None, False)
 
 
 def test_a_handler_keeps_what_another_one_needs() -> None:
     """A handler without ages does not take from memory what a handler with ages has put there."""
     memory = filled(10.0, Ages(60.0, 0.0))
     memory.judged(SECRET, NEW, NONE, now())
-    assert (None, Got(NEW, "memory")) == (memory.known(SECRET, 0.0), memory.known(SECRET, 60.0))
+    assert (None, Got(NEW, "memory")) == (remembered(memory, SECRET, 0.0), remembered(memory, SECRET, 60.0))
 
 
 # --- Versions -----------------------------------------------------------------------------------------------------
@@ -132,7 +138,7 @@ def test_what_the_extension_has_at_hand(
         monkeypatch.setenv(ttl, setting)
     memory = Memory()
     memory.judged(request_, OLD, NONE, ago(age))
-    assert memory.are_likely_cached([request_]) is likely
+    assert memory.are_likely_cached([request_], now()) is likely
 
 
 def test_tells_the_agent() -> None:
@@ -184,14 +190,14 @@ def test_an_absence_is_remembered(age: float, known: Got | None) -> None:
     """That an optional value does not exist is known for 60 s."""
     memory = Memory()
     assert memory.judged(OPTIONAL, UNRESOLVED, NONE, ago(age)) == Got(None, "default")
-    assert memory.known(OPTIONAL, 0.0) == known
+    assert remembered(memory, OPTIONAL, 0.0) == known
 
 
 def test_an_absence_counts_for_optional_values_only() -> None:
     """A handler that needs the value asks, whatever another one was told."""
     memory = Memory()
     memory.judged(OPTIONAL, UNRESOLVED, NONE, now())
-    assert memory.known(SECRET, 0.0) is None
+    assert remembered(memory, SECRET, 0.0) is None
     assert memory.judged(SECRET, UNRESOLVED, NONE, now()) is UNRESOLVED
 
 
@@ -200,7 +206,7 @@ def test_a_value_ends_its_absence() -> None:
     memory = Memory()
     memory.judged(OPTIONAL, UNRESOLVED, NONE, now())
     memory.judged(OPTIONAL, OLD, NONE, now())
-    assert memory.known(OPTIONAL, 0.0) is None
+    assert remembered(memory, OPTIONAL, 0.0) is None
 
 
 def test_warns_once_of_a_default_that_may_hide_a_refusal(caplog: pytest.LogCaptureFixture) -> None:

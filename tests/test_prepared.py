@@ -167,12 +167,12 @@ def app_plan(monkeypatch: pytest.MonkeyPatch) -> Prepared:
 
 def found(plan: Prepared, texts: dict[str, str]) -> dict[tuple[str, ...], Any]:
     """Read these texts, by the way to their declaration; what has none has no value."""
-    return {
-        item.value.path: plan.read(item, Raw(texts[".".join(item.value.path)], None, "1"))
-        if ".".join(item.value.path) in texts
-        else NO_VALUE
-        for item in wave(plan).wanted
-    }
+    read: dict[tuple[str, ...], Any] = {}
+    for item in wave(plan).wanted:
+        text = texts.get(".".join(item.value.path))
+        raw = Raw(text, None, "1")
+        read[item.value.path] = NO_VALUE if text is None else item.reader.read(raw, item.declaration.key, item.subject)
+    return read
 
 
 LOGIN = '{"user": "u", "password": "p"}'
@@ -182,16 +182,14 @@ def test_puts_config_models_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """A config model is made of its fields' values; what has no value keeps its default."""
     plan = app_plan(monkeypatch)
     texts = {"app.login": LOGIN, "app.user": LOGIN, "app.limits.burst": "5"}
-    made = plan.arguments(found(plan, texts), NONE)
-    assert made == {
-        "app": App(login=Login(user="u", password="p"), user="u", limits=Limits(rate=10, burst=5), debug=False)
-    }
+    app = App(login=Login(user="u", password="p"), user="u", limits=Limits(rate=10, burst=5), debug=False)
+    assert plan.arguments(found(plan, texts), NONE) == ({"app": app}, [])
 
 
 def test_leaves_out_what_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the caller gives is not made."""
     plan = app_plan(monkeypatch)
-    assert plan.arguments({("name",): "n"}, frozenset({"app"})) == {"name": "n"}
+    assert plan.arguments({("name",): "n"}, frozenset({"app"})) == ({"name": "n"}, [])
 
 
 class Port(BaseModel):
@@ -217,8 +215,9 @@ def test_a_config_model_that_does_not_fit() -> None:
 
     plan = prepared(handler)
     fits = plan.arguments(found(plan, {"server.port.number": "80", "server.name": "n"}), NONE)
-    assert fits == {"server": Server(port=Port(number=80), name="n")}
-    error = plan.arguments(found(plan, {"server.port.number": "70000", "server.name": "n"}), NONE)["server"]
+    assert fits == ({"server": Server(port=Port(number=80), name="n")}, [])
+    made, [error] = plan.arguments(found(plan, {"server.port.number": "70000", "server.name": "n"}), NONE)
+    assert made == {}
     assert isinstance(error, InvalidValueError)
     assert str(error) == (
         f"Cannot resolve 'server.port' of {__name__}.test_a_config_model_that_does_not_fit.<locals>.handler, Port: the "

@@ -31,6 +31,7 @@ from lambdasecrets import (
     SettingError,
     SeveralErrors,
     _resolver,
+    _transport_lean,
     inject_secrets,
     resolve,
     use_session,
@@ -92,8 +93,9 @@ def older(seconds: float) -> None:
     def past(moment: Moment) -> Moment:
         return Moment(moment.monotonic - seconds, moment.wall - seconds)
 
-    for memory in _resolver.shared()._memories.values():
-        memory._held = {path: held._replace(at=past(held.at)) for path, held in memory._held.items()}
+    for _, memory in _resolver.shared()._servers.values():
+        for held in memory._held.values():
+            held.at = past(held.at)
         memory._absent = {path: past(moment) for path, moment in memory._absent.items()}
 
 
@@ -374,6 +376,14 @@ def test_the_environment_names_the_transport(
         monkeypatch.setenv("LAMBDASECRETS_TRANSPORT", name)
     assert Handled()()[1] == "db"
     assert type(_resolver.shared()._client.transport) is kind
+
+
+@pytest.mark.usefixtures("fresh_process", "emulator", "filled")
+def test_where_sockets_cannot_be_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows `requests` carries the requests."""
+    monkeypatch.setattr(_transport_lean, "IS_SUPPORTED", False)
+    assert Handled()()[1] == "db"
+    assert type(_resolver.shared()._client.transport) is RequestsTransport
 
 
 @pytest.mark.usefixtures("fresh_process")

@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lambdasecrets import SettingError, _settings
-from lambdasecrets._settings import CredentialsEndpoint, Limits, Options
+from lambdasecrets._settings import Ages, Limits, Options
 
 
 class OwnError(Exception):
@@ -37,7 +36,7 @@ class OwnError(Exception):
 def test_bad_option(arguments: dict[str, Any], expected: str) -> None:
     """An option that cannot be used is refused when it is given, by its name and without its value."""
     with pytest.raises(SettingError) as caught:
-        Options(**arguments)
+        Options(**arguments).checked()
     assert f"Cannot use {expected}. Correct it or leave it out." == str(caught.value)
 
 
@@ -47,7 +46,7 @@ def test_bad_option(arguments: dict[str, Any], expected: str) -> None:
 )
 def test_good_option(arguments: dict[str, Any]) -> None:
     """Options keep what they were given, and None for what they were not."""
-    options = Options(**arguments)
+    options = Options(**arguments).checked()
     nothing = dict.fromkeys(("timeout", "max_age", "stale_if_error", "retry_on"))
     assert nothing | arguments == {name: getattr(options, name) for name in nothing}
 
@@ -69,14 +68,25 @@ def test_seconds(
     assert default == read(Options())
     monkeypatch.setenv(variable, "2.5")
     assert read(Options()) == 2.5
-    assert read(replace(Options(), **{option: 7.0})) == 7.0  # type: ignore[arg-type]
+    assert read(Options()._replace(**{option: 7.0})) == 7.0  # type: ignore[arg-type]
 
 
 def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Settled, the options are what was given, else the environment's, else the defaults."""
     monkeypatch.setenv("LAMBDASECRETS_MAX_AGE", "30")
     limits = _settings.limits(Options(timeout=2, retry_on=(OwnError,)))
-    assert Limits(timeout=2, max_age=30.0, stale_if_error=0.0, retry_on=(OwnError,)) == limits
+    assert Limits(timeout=2.0, ages=Ages(fresh=30.0, stale=0.0), retry_on=(OwnError,)) == limits
+
+
+def test_stale_counts_from_fresh() -> None:
+    """What serves after a failure may be older than what serves anyway by that much."""
+    limits = _settings.limits(Options(max_age=10.0, stale_if_error=5.0))
+    assert limits.ages == Ages(fresh=10.0, stale=15.0)
+
+
+def test_the_longest_timeout() -> None:
+    """A timeout that no invocation could reach is its longest, 15 minutes: what waits on sockets has limits too."""
+    assert _settings.limits(Options(timeout=1e300)).timeout == 900.0
 
 
 @pytest.mark.parametrize(
@@ -207,33 +217,39 @@ def test_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _settings.variable("STAGE_OF_TEST") == "prod"
 
 
+def token() -> str | None:
+    """Find the session token."""
+    name = _settings.token_variable()
+    return _settings.credential(name) if name else None
+
+
 def test_token(monkeypatch: pytest.MonkeyPatch) -> None:
     """The session token is the first that is set, in the agent's order."""
-    assert _settings.token() is None
+    assert token() is None
     monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "third")
-    assert _settings.token() == "third"
+    assert token() == "third"
     monkeypatch.setenv("AWS_SESSION_TOKEN", "second")
-    assert _settings.token() == "second"
+    assert token() == "second"
     monkeypatch.setenv("AWS_TOKEN", "first")
-    assert _settings.token() == "first"
+    assert token() == "first"
     monkeypatch.setenv("AWS_TOKEN", "")
-    assert _settings.token() == "second"
+    assert token() == "second"
 
 
 def test_token_beside_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is a credentials endpoint, what opens it is no token for the extension."""
     monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "opens the endpoint")
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1/credentials")
-    assert _settings.token() is None
+    assert token() is None
 
 
 def test_token_in_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A token can stand in a file, and is read anew every time."""
     file = tmp_path / "token"
     monkeypatch.setenv("AWS_TOKEN", f"file://{file}")
-    for token in ("one", "two"):
-        file.write_text(f" {token}\n", encoding="utf-8")
-        assert token == _settings.token()
+    for text in ("one", "two"):
+        file.write_text(f" {text}\n", encoding="utf-8")
+        assert text == token()
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe", b"two\nlines", "tokén".encode()])
@@ -243,7 +259,7 @@ def test_token_in_bad_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cont
         (tmp_path / "token").write_bytes(content)
     monkeypatch.setenv("AWS_TOKEN", f"file://{tmp_path}/token")
     with pytest.raises(SettingError) as caught:
-        _settings.token()
+        token()
     assert str(caught.value) == (
         "Cannot use AWS_TOKEN as it is set: it takes a token, or file:// and the path of a readable file that holds "
         "one. Correct it or leave it out."
@@ -251,16 +267,10 @@ def test_token_in_bad_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cont
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)
 
 
-def test_no_credentials_endpoint() -> None:
-    """Outside SnapStart there is no credentials endpoint."""
-    assert _settings.credentials_endpoint() is None
-
-
-def test_credentials_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Under SnapStart the environment says where the credentials are, and what opens the door."""
+def test_credentials_uri(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under SnapStart the environment says where the credentials are; outside it there is nothing."""
+    assert _settings.credentials_uri() is None
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "")
+    assert _settings.credentials_uri() is None
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials")
-    assert CredentialsEndpoint("http://169.254.170.23/v1/credentials", None) == _settings.credentials_endpoint()
-    monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "sesame")
-    endpoint = _settings.credentials_endpoint()
-    assert CredentialsEndpoint("http://169.254.170.23/v1/credentials", "sesame") == endpoint
-    assert repr(endpoint) == "CredentialsEndpoint(uri='http://169.254.170.23/v1/credentials')"
+    assert _settings.credentials_uri() == "http://169.254.170.23/v1/credentials"

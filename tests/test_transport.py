@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,7 @@ SECONDS = 10.0  # long enough for a busy machine: no test waits for it
 SHORT_SECONDS = 0.2
 LATE_SECONDS = 4.0  # a bound that a busy machine keeps, and that a drip of bytes would miss by far
 PATH = secret_path("s")
+LONG = "t" * (32 * 1024 * 1024)  # more than the kernel takes at once
 
 
 @pytest.fixture(
@@ -307,6 +309,36 @@ def test_serves_a_lane_of_any_length(transport: Transport, emulator: Emulator, e
     got = transport.exchange(address(emulator.port), [paths], {TOKEN_HEADER: emulator.token}, SECONDS)
     assert got == dict.fromkeys(paths, expected)
     assert len({record.connection for record in emulator.requests}) == 1
+
+
+def test_sends_more_than_fits_at_once(transport: Transport) -> None:
+    """A request that the kernel takes in parts arrives whole."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as other:
+        listening.settimeout(SECONDS)
+        arrived = other.submit(_answer_one, listening)
+        assert get_from(transport, listening.getsockname()[1], Token=LONG) == Answer(200, b"{}")
+        assert arrived.result() > len(LONG)
+
+
+def _answer_one(listening: socket.socket) -> int:
+    """Answer one request; give how long it was."""
+    connection, _ = listening.accept()
+    with connection:
+        connection.settimeout(SECONDS)
+        data = b""
+        while not data.endswith(b"\r\n\r\n"):
+            data += connection.recv(1024 * 1024)
+        connection.sendall(answer(b"{}"))
+    return len(data)
+
+
+def test_what_is_not_taken_in_time(transport: Transport) -> None:
+    """A server that takes only a part of a request has the time of any answer, and no more."""
+    began = monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        got = get_from(transport, listening.getsockname()[1], seconds=SHORT_SECONDS, Token=LONG)
+    assert got is Fault.TIMED_OUT
+    assert monotonic() - began < LATE_SECONDS
 
 
 def test_shows_no_body(emulator: Emulator, expected: Answer) -> None:

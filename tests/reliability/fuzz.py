@@ -71,7 +71,7 @@ def judge_envelope(request: Request, status: int, body: bytes) -> Raw | Resoluti
     """
     client = Client(_Fixed(Answer(status, body.replace(b"$", CANARY.encode()))))
     limit = Deadline(time.monotonic() + _NO_RETRY_SECONDS, _NO_RETRY_SECONDS, "timeout")
-    outcome = client.fetch([request], limit)[request.path]
+    outcome = client.fetch(_NOWHERE, [request], limit)[request.path]
     if isinstance(outcome, Raw):
         assert CANARY not in repr(outcome._replace(version="")), "A value shows itself."
     else:
@@ -163,9 +163,7 @@ def _told(data: bytes) -> Iterator[_Connection]:
     with ours, theirs:
         theirs.sendall(data)
         theirs.shutdown(socket.SHUT_WR)
-        connection = _Connection.__new__(_Connection)
-        connection.is_used, connection._received, connection._socket = False, b"", ours
-        yield connection
+        yield _Connection(ours)
 
 
 TARGETS: Mapping[str, Callable[[bytes], None]] = {"envelope": envelope, "http": http, "transports": transports}
