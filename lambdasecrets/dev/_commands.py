@@ -14,6 +14,7 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from lambdasecrets import LambdaSecretsError, ResolvedValue, ResolveEvent
+from lambdasecrets._settings import LONGEST_INVOCATION_SECONDS
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.invoke import (
     DEFAULT_TIMEOUT_SECONDS,
@@ -33,7 +34,6 @@ EXIT_BAD_INPUT = 2
 _DEFAULT_PORT = 2773
 _HIGHEST_PORT = 65535
 _DEFAULT_TTL_SECONDS = 300.0
-_LONGEST_TIMEOUT_SECONDS = 900.0
 _HEADINGS = ("PARAMETER", "KIND", "NAME", "SOURCE", "VERSION")
 
 _INVOKE_EXAMPLES = """\b
@@ -107,7 +107,7 @@ def invoke_command(
         typer.Option(
             metavar="SECONDS",
             min=0.001,
-            max=_LONGEST_TIMEOUT_SECONDS,
+            max=LONGEST_INVOCATION_SECONDS,
             help="The function's timeout, from which the context counts down.",
         ),
     ] = DEFAULT_TIMEOUT_SECONDS,
