@@ -11,12 +11,12 @@ from benchmarks.measuring import Contestant, Rounds, closing_all, pinned, timed
 from benchmarks.results import Part
 from benchmarks.servers import VALUE_BYTES, serving
 from lambdasecrets import _wire
-from lambdasecrets._client import Client
 from lambdasecrets._clock import deadline
 from lambdasecrets._decorator import PLAN
-from lambdasecrets._transport import Address
-from lambdasecrets._transport_lean import LeanTransport
-from lambdasecrets._transport_requests import RequestsTransport
+from lambdasecrets._sources.local import Client
+from lambdasecrets._transports.base import Address
+from lambdasecrets._transports.requests import RequestsTransport
+from lambdasecrets._transports.sockets import LeanTransport
 
 TABLE = "what each layer adds to a hit"
 SOCKETS = "the kernel and the server: bare sockets, one for each name"

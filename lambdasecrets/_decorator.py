@@ -8,7 +8,7 @@ from functools import lru_cache, partial, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Protocol, TypeVar, overload
 
 from lambdasecrets import _resolver, _settings
-from lambdasecrets._prepared import Prepared
+from lambdasecrets._compiled import Prepared
 from lambdasecrets._resolver import Call, OnResolve, Resolved
 from lambdasecrets._settings import Options
 from lambdasecrets._signature import handler_plan, value_plan

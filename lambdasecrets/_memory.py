@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lambdasecrets import _settings
 from lambdasecrets._declarations import Secret
-from lambdasecrets._parsing import Raw
+from lambdasecrets._sources.request import RawValue
 from lambdasecrets.errors import (
     DeadlineExceededError,
     ExtensionNotReadyError,
@@ -21,9 +21,9 @@ from lambdasecrets.errors import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lambdasecrets._client import Fetched, Request
     from lambdasecrets._clock import Moment
     from lambdasecrets._settings import Ages
+    from lambdasecrets._sources.request import Fetched, Request
 
 logger = logging.getLogger("lambdasecrets")
 
@@ -44,7 +44,7 @@ _ABSENT = (NotFoundError, UnresolvedError)
 class Got(NamedTuple):
     """A raw value and where it is from; or None, for a default."""
 
-    raw: Raw | None
+    raw: RawValue | None
     source: str
     changed: bool = False
 
@@ -52,14 +52,14 @@ class Got(NamedTuple):
 class _Held:
     """The last good answer. The value itself only where an age allows to use it again."""
 
-    def __init__(self, version: str, at: Moment, raw: Raw | None, *, from_agent: bool) -> None:
+    def __init__(self, version: str, at: Moment, raw: RawValue | None, *, from_agent: bool) -> None:
         self.version, self.at, self.from_agent, self.raw = version, at, from_agent, raw
 
 
 class _Newer:
     """A value fetched past the extension, which goes on answering with a version that this one replaced."""
 
-    def __init__(self, replaced: frozenset[str], at: Moment, raw: Raw) -> None:
+    def __init__(self, replaced: frozenset[str], at: Moment, raw: RawValue) -> None:
         self.replaced, self.at, self.raw = replaced, at, raw
 
 
@@ -126,7 +126,7 @@ class Memory:
             moment: when it was asked for: the value counts as that old, however long the whole wave took.
         """
         held = self._held.get(request.path)
-        if not isinstance(fetched, Raw):
+        if not isinstance(fetched, RawValue):
             return self._missed(request, fetched, held, ages, moment)
         newest = self._newest(request.path, fetched) if self._newer else fetched
         # Also for another handler, whose ages allow what this one's do not.
@@ -151,13 +151,13 @@ class Memory:
     def supersede(self, request: Request, fetched: Fetched, moment: Moment) -> None:
         """Take note of a value that was fetched past the extension."""
         held = self._held.get(request.path)
-        if isinstance(fetched, Raw) and held is not None and held.version != fetched.version:
+        if isinstance(fetched, RawValue) and held is not None and held.version != fetched.version:
             before = self._newer.get(request.path)
             # Secrets may rotate again while the extension still answers with the version before both.
             replaced = before.replaced | {held.version} if before else frozenset({held.version})
             self._newer[request.path] = _Newer(replaced, moment, fetched)
 
-    def _newest(self, path: str, raw: Raw) -> Raw:
+    def _newest(self, path: str, raw: RawValue) -> RawValue:
         newer = self._newer.get(path)
         if newer is None:
             return raw

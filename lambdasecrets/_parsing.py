@@ -8,41 +8,20 @@ from __future__ import annotations
 
 import enum
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import core_schema, from_json, to_json
+from pydantic_core import core_schema, to_json
 
 from lambdasecrets import _wire
 from lambdasecrets._declarations import written
+from lambdasecrets._json import parse_json
 from lambdasecrets.errors import DeclarationError, InvalidValueError, Problem, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    _Json = dict[str, Any] | list[Any] | str | float | bool | None
-
-
-class Raw(NamedTuple):
-    """A value as AWS holds it. Kept between invocations in the place of a parsed object that a handler could change.
-
-    Attributes:
-        text: the text; None where it is binary, or has no value.
-        binary: the bytes of a SecretBinary.
-        version: the secret's VersionId, or the parameter's Version.
-        is_list: whether it is a StringList.
-        from_agent: whether the Secrets Manager Agent gave it.
-    """
-
-    text: str | None
-    binary: bytes | None
-    version: str
-    is_list: bool = False
-    from_agent: bool = False
-
-    def __repr__(self) -> str:
-        """Show which version it is, not what it holds."""
-        return f"Raw(version={self.version!r})"
+    from lambdasecrets._sources.request import RawValue
 
 
 class Kind(enum.Enum):
@@ -65,7 +44,7 @@ class Reader:
         self.checker, self.kind = checker, kind
         self._validate = _validator(checker, kind)
 
-    def read(self, raw: Raw, key: str | None, subject: Subject) -> Any:
+    def read(self, raw: RawValue, key: str | None, subject: Subject) -> Any:
         """Read a value.
 
         Returns:
@@ -89,7 +68,7 @@ class Reader:
         return self.checker.checked(self.checker.adapter.validate_python, binary, subject)
 
     def _from_member(self, text: str, key: str, subject: Subject) -> Any:
-        members = parsed_json(text)
+        members = parse_json(text)
         if not isinstance(members, dict):
             return self.checker.misfit(subject, "no_json_object")
         if key not in members:
@@ -157,22 +136,6 @@ class _Checker:
     def _location(self, location: tuple[int | str, ...]) -> tuple[int | str, ...]:
         # The key of a dict and the name of an extra field come from the value.
         return tuple(part if part in self.names or _is_index(part) else "*" for part in location)
-
-
-def parsed_json(text: str | bytes) -> _Json:
-    """Parse JSON. A document that is none reads as None, as `null` does: no caller has a use for either."""
-    try:
-        # Without pydantic's cache of short strings: it would keep values for as long as the process lives.
-        parsed: _Json = from_json(text, cache_strings="keys")
-    except ValueError:
-        return None
-    return parsed
-
-
-def parsed_object(text: str | bytes) -> dict[str, Any]:
-    """Parse a JSON object. What is none reads as an object without members."""
-    content = parsed_json(text)
-    return content if isinstance(content, dict) else {}
 
 
 def reader(where: str, declared: Any) -> Reader:

@@ -12,12 +12,13 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lambdasecrets import _settings, _transport_lean, _wire
-from lambdasecrets._client import Client
+from lambdasecrets import _settings, _wire
 from lambdasecrets._clock import deadline, now
+from lambdasecrets._compiled import NO_VALUE, Prepared, Wave
 from lambdasecrets._memory import Got, Memory, logger
-from lambdasecrets._prepared import NO_VALUE, Prepared, Wave
-from lambdasecrets._transport import Address
+from lambdasecrets._sources.local import Client
+from lambdasecrets._transports import sockets
+from lambdasecrets._transports.base import Address
 from lambdasecrets.errors import ResolutionError, combined
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from lambdasecrets._clock import Moment
     from lambdasecrets._declarations import Declaration
     from lambdasecrets._settings import Limits
-    from lambdasecrets._transport import Transport
+    from lambdasecrets._transports.base import Transport
 
 _Outcomes = dict[str, Got | ResolutionError]
 
@@ -177,15 +178,15 @@ class Resolver:
 
     def _gathered_anew(self, wave: Wave, call: Call, began: Moment) -> _Outcomes:
         # Only after a handler's error: what it loads need not be loaded before.
-        from lambdasecrets import _direct  # noqa: PLC0415
+        from lambdasecrets._sources import direct  # noqa: PLC0415
 
         address, memory = self._server()
         limit = deadline(call.limits.timeout, call.context)
         by_agent = any(map(memory.is_from_agent, wave.requests))
-        if by_agent or not _direct.is_installed():
+        if by_agent or not direct.is_installed():
             fetched = self._client.fetch(address, wave.requests, limit, refresh=by_agent)
         else:
-            fetched = _direct.fetch(wave.requests, limit)
+            fetched = direct.fetch(wave.requests, limit)
             for request in wave.requests:
                 memory.supersede(request, fetched[request.path], now())
         return {
@@ -231,7 +232,7 @@ def _outcome(call: Call, wave: Wave, got: _Outcomes) -> Resolved | ResolutionErr
             else:
                 versions[item.path] = raw.version
                 value = item.reader.read(raw, item.declaration.key, item.subject)
-        found[item.value.path] = value
+        found[item.slot.path] = value
         if isinstance(value, ResolutionError):
             # By identity: one failed request stands for every declaration that wanted it.
             failed[id(value)] = value
@@ -244,7 +245,7 @@ def _outcome(call: Call, wave: Wave, got: _Outcomes) -> Resolved | ResolutionErr
 def _resolved_values(wave: Wave, got: _Outcomes) -> tuple[ResolvedValue, ...]:
     return tuple(
         ResolvedValue(
-            ".".join(item.value.path),
+            ".".join(item.slot.path),
             item.declaration,
             source.raw.version if source.raw else None,
             source.source,
@@ -284,12 +285,12 @@ def use_session(session: Session | None) -> None:
 
 
 def _transport() -> Transport:
-    is_lean = _settings.transport() == "lean" and _transport_lean.IS_SUPPORTED
-    return _transport_lean.LeanTransport(_requests_transport) if is_lean else _requests_transport()
+    is_lean = _settings.transport() == "lean" and sockets.IS_SUPPORTED
+    return sockets.LeanTransport(_requests_transport) if is_lean else _requests_transport()
 
 
 def _requests_transport(session: Session | None = None) -> Transport:
-    from lambdasecrets._transport_requests import RequestsTransport  # noqa: PLC0415 - slow to load, seldom needed
+    from lambdasecrets._transports.requests import RequestsTransport  # noqa: PLC0415 - slow to load, seldom needed
 
     return RequestsTransport(session)
 

@@ -29,7 +29,7 @@ _REMEDY_FOR_NAMES = (
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-class Value(NamedTuple):
+class Slot(NamedTuple):
     """One value to resolve.
 
     Attributes:
@@ -59,7 +59,7 @@ class Config(NamedTuple):
     fields: dict[str, Node]
 
 
-Node = Value | Config
+Node = Slot | Config
 
 
 class Plan(NamedTuple):
@@ -78,18 +78,18 @@ class Plan(NamedTuple):
     signature: inspect.Signature | None = None
 
     @property
-    def values(self) -> tuple[Value, ...]:
+    def slots(self) -> tuple[Slot, ...]:
         """Every value to resolve, in the order of the declarations."""
-        return tuple(values(self.nodes.values()))
+        return tuple(slots(self.nodes.values()))
 
 
-def values(nodes: Iterable[Node]) -> Iterator[Value]:
+def slots(nodes: Iterable[Node]) -> Iterator[Slot]:
     """List the values that nodes need, those of config models included."""
     for node in nodes:
-        if isinstance(node, Value):
+        if isinstance(node, Slot):
             yield node
         else:
-            yield from values(node.fields.values())
+            yield from slots(node.fields.values())
 
 
 def handler_plan(handler: Callable[..., Any]) -> Plan:
@@ -203,7 +203,7 @@ def _node(
         raise DeclarationError(where, f"it carries more than one declaration: {listed}", "Keep one of them.")
     if declarations:
         _check_inner(where, kind)
-        return Value(path, declarations[0], kind, optional)
+        return Slot(path, declarations[0], kind, optional)
     if _is_config(kind):
         return _config(where, path, kind, above)
     if _carries(kind):

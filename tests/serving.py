@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from lambdasecrets.dev._http import Connection, Server
+from lambdasecrets.dev._emulator.http_server import Connection, Server
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import pytest
 from typer.main import get_command
 
 from lambdasecrets import _settings, errors, inject_secrets
-from lambdasecrets.dev._commands import app
+from lambdasecrets.dev._cli.app import app
 from lambdasecrets.dev.invoke import Target, invoke
 from lambdasecrets.dev.stores import load_secrets_file
 from tests.pages import EVERY_BLOCK, EVERY_HEADING, PAGES, ROOT, Block, headings

@@ -54,7 +54,7 @@ from lambdasecrets import (
 )
 from lambdasecrets._clock import deadline
 from lambdasecrets._decorator import PLAN
-from lambdasecrets._parsing import Raw
+from lambdasecrets._sources.request import RawValue
 from lambdasecrets.dev import faults
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore
@@ -482,7 +482,7 @@ def test_nothing_that_is_handed_out_shows_a_value(lit: Emulator, monkeypatch: py
     assert isinstance(events[0].values[0], ResolvedValue)
     _, memory = next(iter(_resolver.shared()._servers.values()))
     raws = [held.raw for held in memory._held.values()]
-    assert [isinstance(raw, Raw) for raw in raws] == [True, True]
+    assert [isinstance(raw, RawValue) for raw in raws] == [True, True]
     handed = (events, handler, getattr(handler, PLAN), vars(getattr(handler, PLAN)), log)
     kept = (
         _resolver.shared(),

@@ -8,11 +8,10 @@ import time
 import pytest
 
 from lambdasecrets import Parameter, Secret
-from lambdasecrets._client import Request
 from lambdasecrets._clock import Moment, now
 from lambdasecrets._memory import Got, Memory
-from lambdasecrets._parsing import Raw
 from lambdasecrets._settings import Ages
+from lambdasecrets._sources.request import RawValue, Request
 from lambdasecrets.errors import (
     AccessDeniedError,
     DeadlineExceededError,
@@ -34,7 +33,7 @@ SUBJECT = Subject("app.handler", ("x",), ("Secret('s')",))
 SECRET = Request("/s", Secret("s"), SUBJECT)
 PARAMETER = Request("/p", Parameter("/p"), SUBJECT)
 OPTIONAL = Request("/s", Secret("s"), SUBJECT, is_optional=True)
-OLD, NEW, NEWEST = Raw("old", None, "1"), Raw("new", None, "2"), Raw("newest", None, "3")
+OLD, NEW, NEWEST = RawValue("old", None, "1"), RawValue("new", None, "2"), RawValue("newest", None, "3")
 NONE = Ages(0.0, 0.0)
 UNRESOLVED = UnresolvedError(SUBJECT, Permission("a", "b"))
 TRANSIENT = [
@@ -59,7 +58,7 @@ def ago(seconds: float) -> Moment:
     return Moment(time.monotonic() - seconds, time.time() - seconds)
 
 
-def filled(seconds: float, ages: Ages, raw: Raw = OLD) -> Memory:
+def filled(seconds: float, ages: Ages, raw: RawValue = OLD) -> Memory:
     """Make a memory that was told a value some seconds ago."""
     memory = Memory()
     memory.judged(SECRET, raw, ages, ago(seconds))
@@ -143,7 +142,7 @@ def test_what_the_extension_has_at_hand(
 
 def test_tells_the_agent() -> None:
     """Who answered last is known, by the answer's shape."""
-    memory = filled(0.0, NONE, Raw("old", None, "1", from_agent=True))
+    memory = filled(0.0, NONE, RawValue("old", None, "1", from_agent=True))
     assert memory.is_from_agent(SECRET)
     memory.judged(SECRET, OLD, NONE, now())
     assert not memory.is_from_agent(SECRET)
@@ -280,7 +279,7 @@ def test_replaces_every_version_before_it() -> None:
 
 
 @pytest.mark.parametrize("fetched", [OLD, UNRESOLVED], ids=["same version", "error"])
-def test_what_does_not_replace(fetched: Raw | ResolutionError) -> None:
+def test_what_does_not_replace(fetched: RawValue | ResolutionError) -> None:
     """The same version, or an error, replaces nothing; nor does a value where none was known."""
     memory = filled(0.0, NONE)
     memory.supersede(SECRET, fetched, now())

@@ -52,8 +52,10 @@ from typing_extensions import TypeAliasType, TypedDict
 
 from lambdasecrets import DeclarationError, InvalidValueError, Parameter, Problem, Secret, Subject
 from lambdasecrets._decorator import _or_raise
-from lambdasecrets._parsing import Raw, assembler, field_reader, parsed_json, parsed_object, reader
+from lambdasecrets._json import parse_json, parse_object
+from lambdasecrets._parsing import assembler, field_reader, reader
 from lambdasecrets._signature import Config, Node, value_plan
+from lambdasecrets._sources.request import RawValue
 from tests.properties import bounded
 
 SUBJECT = Subject("app.handler", ("value",), ("Secret('x')",))
@@ -163,12 +165,12 @@ UserId = NewType("UserId", int)
 
 def read(declared: Any, text: str, *, key: Optional[str] = None, is_list: bool = False) -> Any:
     """Read a text as a declared type."""
-    return reader("here", declared).read(Raw(text, None, "1", is_list=is_list), key, SUBJECT)
+    return reader("here", declared).read(RawValue(text, None, "1", is_list=is_list), key, SUBJECT)
 
 
 def read_bytes(declared: Any, binary: bytes, *, key: Optional[str] = None) -> Any:
     """Read a binary secret as a declared type."""
-    return reader("here", declared).read(Raw(None, binary, "1"), key, SUBJECT)
+    return reader("here", declared).read(RawValue(None, binary, "1"), key, SUBJECT)
 
 
 def problems(result: Any) -> list[str]:
@@ -387,7 +389,7 @@ def test_key_of_string_list() -> None:
 @pytest.mark.parametrize(("declared", "text"), [(list[int], "[1]"), (dict, "{}"), (Point, '{"x": 1}'), (Tree, "{}")])
 def test_fresh(declared: Any, text: str) -> None:
     """Every reading gives a fresh object, which a handler may change."""
-    made, raw = reader("here", declared), Raw(text, None, "1")
+    made, raw = reader("here", declared), RawValue(text, None, "1")
     first, second = made.read(raw, None, SUBJECT), made.read(raw, None, SUBJECT)
     assert first == second
     assert first is not second
@@ -395,7 +397,7 @@ def test_fresh(declared: Any, text: str) -> None:
 
 def test_raw_hides_the_value() -> None:
     """What is kept between invocations shows no value."""
-    assert repr(Raw("hunter2", b"hunter2", "v1")) == "Raw(version='v1')"
+    assert repr(RawValue("hunter2", b"hunter2", "v1")) == "RawValue(version='v1')"
 
 
 def test_model_defined_later() -> None:
@@ -500,9 +502,9 @@ def _node(node: Node, text: Any) -> Any:
     if isinstance(node, Config):
         return _assembled(node, text)
     raw = (
-        Raw(None, text, "1")
+        RawValue(None, text, "1")
         if isinstance(text, bytes)
-        else Raw(text, None, "1", is_list="," in text and text[0] not in "[{")
+        else RawValue(text, None, "1", is_list="," in text and text[0] not in "[{")
     )
     return field_reader("here", node.type).read(raw, node.declaration.key, SUBJECT)
 
@@ -840,7 +842,7 @@ def test_binary_is_no_text(declared: Any, key: Optional[str]) -> None:
 @pytest.mark.parametrize("declared", [str, Database, bytes, Optional[str]])
 def test_no_value(declared: Any) -> None:
     """A parameter without a value, as a reference to a binary secret is, does not fit."""
-    assert problems(reader("here", declared).read(Raw(None, None, "0"), None, SUBJECT)) == ["no_text_value"]
+    assert problems(reader("here", declared).read(RawValue(None, None, "0"), None, SUBJECT)) == ["no_text_value"]
 
 
 def test_message() -> None:
@@ -882,13 +884,13 @@ def test_config_message() -> None:
 )
 def test_parsed_json(expected: Any, text: str | bytes) -> None:
     """JSON is parsed; what is none reads as None."""
-    assert expected == parsed_json(text)
+    assert expected == parse_json(text)
 
 
 @pytest.mark.parametrize(("expected", "text"), [({"a": 1}, '{"a": 1}'), ({}, "[1]"), ({}, "{")])
 def test_parsed_object(expected: Any, text: str) -> None:
     """A JSON object is parsed; what is none reads as an object without members."""
-    assert expected == parsed_object(text)
+    assert expected == parse_object(text)
 
 
 # --- Properties ----------------------------------------------------------------------------------------------------

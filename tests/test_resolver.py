@@ -31,14 +31,14 @@ from lambdasecrets import (
     SettingError,
     SeveralErrors,
     _resolver,
-    _transport_lean,
     inject_secrets,
     resolve,
     use_session,
 )
 from lambdasecrets._clock import Moment, now
-from lambdasecrets._transport_lean import LeanTransport
-from lambdasecrets._transport_requests import RequestsTransport
+from lambdasecrets._transports import sockets
+from lambdasecrets._transports.requests import RequestsTransport
+from lambdasecrets._transports.sockets import LeanTransport
 from lambdasecrets.dev import faults
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore
@@ -381,7 +381,7 @@ def test_the_environment_names_the_transport(
 @pytest.mark.usefixtures("fresh_process", "emulator", "filled")
 def test_where_sockets_cannot_be_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """On Windows `requests` carries the requests."""
-    monkeypatch.setattr(_transport_lean, "IS_SUPPORTED", False)
+    monkeypatch.setattr(sockets, "IS_SUPPORTED", False)
     assert Handled()()[1] == "db"
     assert type(_resolver.shared()._client.transport) is RequestsTransport
 
@@ -565,7 +565,7 @@ def test_imports_boto3_only_when_it_is_needed(emulator: Emulator, store: MemoryS
         "import json, sys\n"
         "from lambdasecrets import Secret, resolve\n"
         "assert resolve(Secret('db'), str) == 'value'\n"
-        "print(json.dumps([m for m in ('boto3', 'requests', 'lambdasecrets._direct') if m in sys.modules]))\n"
+        "print(json.dumps([m for m in ('boto3', 'requests', 'lambdasecrets._sources.direct') if m in sys.modules]))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ}, capture_output=True, check=True, timeout=SECONDS

@@ -12,7 +12,7 @@ import requests
 
 from lambdasecrets import NoTokenError, ProtocolError, Secret, resolve, use_session
 from lambdasecrets.dev import faults
-from lambdasecrets.dev._http import Connection, Request, Server
+from lambdasecrets.dev._emulator.http_server import Connection, Request, Server
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore
 from tests.serving import answer, repeating, serving

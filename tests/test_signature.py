@@ -12,7 +12,7 @@ import typing_extensions
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
 from lambdasecrets import DeclarationError, Parameter, Secret
-from lambdasecrets._signature import Config, Plan, Value, handler_plan, value_plan
+from lambdasecrets._signature import Config, Plan, Slot, handler_plan, value_plan
 from tests import deferred
 
 T = TypeVar("T")
@@ -89,8 +89,8 @@ class Record:
     key: Key
 
 
-def _value(name: str, declaration: Any, kind: Any, *, optional: bool = False) -> dict[str, Value]:
-    return {name: Value((name,), declaration, kind, optional)}
+def _value(name: str, declaration: Any, kind: Any, *, optional: bool = False) -> dict[str, Slot]:
+    return {name: Slot((name,), declaration, kind, optional)}
 
 
 def _refusal(analysed: Callable[[], object]) -> str:
@@ -124,7 +124,7 @@ def test_ordinary() -> None:
         **_value("token", Secret("token", key="k"), SecretStr),
         **_value("sizes", Parameter("/sizes"), list[int], optional=True),
     }
-    assert plan.values == tuple(plan.nodes.values())
+    assert plan.slots == tuple(plan.nodes.values())
 
 
 def test_published_signature() -> None:
@@ -333,9 +333,9 @@ def test_deferred_config() -> None:
             ("config",),
             deferred.Config,
             {
-                "database": Value(("config", "database"), Secret("database"), deferred.Database, optional=False),
-                "later": Value(("config", "later"), Secret("later"), Optional[deferred.Later], optional=True),
-                "size": Value(("config", "size"), Parameter("/size"), int, optional=True),
+                "database": Slot(("config", "database"), Secret("database"), deferred.Database, optional=False),
+                "later": Slot(("config", "later"), Secret("later"), Optional[deferred.Later], optional=True),
+                "size": Slot(("config", "size"), Parameter("/size"), int, optional=True),
             },
         )
     }
@@ -360,7 +360,7 @@ def with_config(event: Any, context: Any, *, outer: Outer) -> None: ...
 
 def test_config() -> None:
     """A model whose fields carry declarations is planned field by field; undeclared fields keep their defaults."""
-    size = Value(("outer", "inner", "size"), Parameter("/size"), inspect.Parameter.empty, optional=True)
+    size = Slot(("outer", "inner", "size"), Parameter("/size"), inspect.Parameter.empty, optional=True)
     plan = handler_plan(with_config)
     outer = plan.nodes["outer"]
     assert isinstance(outer, Config)
@@ -368,21 +368,21 @@ def test_config() -> None:
     inner = outer.fields["inner"]
     assert isinstance(inner, Config)
     assert (("outer", "inner"), Inner, ["key", "size"]) == (inner.path, inner.model, list(inner.fields))
-    assert [("outer", "inner", "key"), size.path, ("outer", "database")] == [value.path for value in plan.values]
-    assert [value.optional for value in plan.values] == [False, True, False]
-    assert [Secret("key"), Parameter("/size"), Secret("database")] == [value.declaration for value in plan.values]
+    assert [("outer", "inner", "key"), size.path, ("outer", "database")] == [value.path for value in plan.slots]
+    assert [value.optional for value in plan.slots] == [False, True, False]
+    assert [Secret("key"), Parameter("/size"), Secret("database")] == [value.declaration for value in plan.slots]
 
 
 def test_config_of_generic() -> None:
     """A generic model with a declaration for its type parameter is a config model."""
     plan = value_plan(Boxed)
-    assert (Value(("Boxed", "box", "content"), Secret("boxed"), str, optional=False),) == plan.values
+    assert (Slot(("Boxed", "box", "content"), Secret("boxed"), str, optional=False),) == plan.slots
 
 
 def test_constraints_of_fields() -> None:
     """A field's constraints stay with its type."""
     plan = value_plan(Inner)
-    kinds = {value.path[-1]: value.type for value in plan.values}
+    kinds = {value.path[-1]: value.type for value in plan.slots}
     assert kinds["key"] is str
     assert kinds["size"].__metadata__ == tuple(
         item for item in Inner.model_fields["size"].metadata if not isinstance(item, Parameter)
@@ -404,7 +404,7 @@ def test_constraints_of_fields() -> None:
 )
 def test_value_plan(kind: Any, plan: Plan) -> None:
     """Outside a handler a plan has one node, which no parameter names."""
-    assert Plan("resolve()", {"": Value((), Secret("key"), kind, optional=False)}) == plan
+    assert Plan("resolve()", {"": Slot((), Secret("key"), kind, optional=False)}) == plan
 
 
 @pytest.mark.parametrize(

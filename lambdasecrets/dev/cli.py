@@ -13,7 +13,7 @@ def main() -> None:
         SystemExit: always, with the exit code; 2 where the extra `cli` is not installed.
     """
     try:
-        from lambdasecrets.dev._commands import app  # noqa: PLC0415 - what it imports need not be there
+        from lambdasecrets.dev._cli.app import app  # noqa: PLC0415 - what it imports need not be there
     except ModuleNotFoundError as error:
         if error.name not in _PACKAGES:
             raise

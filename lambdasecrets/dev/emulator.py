@@ -10,8 +10,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from lambdasecrets.dev._http import Answer, Connection, Request, Server
-from lambdasecrets.dev._profiles import PROFILES, TOKEN_HEADER, Moment, log
+from lambdasecrets.dev._emulator.http_server import Answer, Connection, Request, Server
+from lambdasecrets.dev._emulator.profiles import PROFILES, TOKEN_HEADER, Moment, log
 from lambdasecrets.dev.faults import Fault, Refuse
 from lambdasecrets.dev.stores import CachedStore, Store
 

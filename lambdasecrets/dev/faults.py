@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from lambdasecrets.dev import _profiles
-from lambdasecrets.dev._http import Answer
+from lambdasecrets.dev._emulator import profiles
+from lambdasecrets.dev._emulator.http_server import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -336,11 +336,11 @@ EVERY_FAULT: Mapping[str, Fault | Refuse] = MappingProxyType(
         "hang": Hang(),
         "slow-head": SlowDrip("head"),
         "slow-body": SlowDrip("body"),
-        "not-ready": _reply(_profiles.NOT_READY),
-        "bad-session-token": _reply(_profiles.BAD_SESSION_TOKEN),
-        "bad-token": _reply(_profiles.AGENT_BAD_TOKEN),
-        "unresolved": _reply(_profiles.UNRESOLVED),
-        "crowded": _reply(_profiles.AGENT_CROWDED),
+        "not-ready": _reply(profiles.NOT_READY),
+        "bad-session-token": _reply(profiles.BAD_SESSION_TOKEN),
+        "bad-token": _reply(profiles.AGENT_BAD_TOKEN),
+        "unresolved": _reply(profiles.UNRESOLVED),
+        "crowded": _reply(profiles.AGENT_CROWDED),
         "internal-error": Reply(500, b"Internal Server Error"),
         "bad-gateway": Reply(502, b"Bad Gateway"),
         "unavailable": Reply(503, b"Service Unavailable"),

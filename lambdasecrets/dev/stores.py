@@ -1,9 +1,9 @@
 """Where the emulator's values come from: memory, a secrets file, and a cache in front of any store."""
 
-from lambdasecrets.dev._cache import CachedStore
-from lambdasecrets.dev._memory import MemoryStore
-from lambdasecrets.dev._secrets_file import SecretsFile, SecretsFileError, load_secrets_file, load_store
-from lambdasecrets.dev._store import Store, StoredParameter, StoredSecret, StoreError
+from lambdasecrets.dev._stores.cached import CachedStore
+from lambdasecrets.dev._stores.contract import Store, StoredParameter, StoredSecret, StoreError
+from lambdasecrets.dev._stores.in_process import MemoryStore
+from lambdasecrets.dev._stores.secrets_file import SecretsFile, SecretsFileError, load_secrets_file, load_store
 
 __all__ = [
     "CachedStore",

@@ -1,5 +1,5 @@
 from lambdasecrets.dev import stores
-from lambdasecrets.dev._store import StoreError
+from lambdasecrets.dev._stores.contract import StoreError
 from tests.golden import golden_store
 
 

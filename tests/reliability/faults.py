@@ -26,7 +26,7 @@ from lambdasecrets import (
     SeveralErrors,
     inject_secrets,
 )
-from lambdasecrets._transport_requests import RequestsTransport
+from lambdasecrets._transports.requests import RequestsTransport
 from lambdasecrets.dev import faults
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore

@@ -18,13 +18,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lambdasecrets import Parameter, ResolutionError, Secret, Subject
-from lambdasecrets._client import Client, Request
 from lambdasecrets._clock import Deadline
-from lambdasecrets._parsing import Raw
-from lambdasecrets._transport import Address, Answer, Fault, Transport
-from lambdasecrets._transport_lean import LeanTransport, _Connection
-from lambdasecrets._transport_requests import RequestsTransport
-from lambdasecrets.dev._http import Connection
+from lambdasecrets._sources.local import Client
+from lambdasecrets._sources.request import RawValue, Request
+from lambdasecrets._transports.base import Address, Answer, Fault, Transport
+from lambdasecrets._transports.requests import RequestsTransport
+from lambdasecrets._transports.sockets import LeanTransport, _Connection
+from lambdasecrets.dev._emulator.http_server import Connection
 from tests.reliability.canary import CANARY, is_shown, watched_logs
 from tests.reliability.machine import PAGE, say, stamp, table, write_section
 from tests.serving import answer, serving
@@ -63,7 +63,7 @@ class _Fixed:
     def close(self) -> None: ...
 
 
-def judge_envelope(request: Request, status: int, body: bytes) -> Raw | ResolutionError:
+def judge_envelope(request: Request, status: int, body: bytes) -> RawValue | ResolutionError:
     """Read an answer as the client does. A `$` in the body becomes a canary, which no error may show.
 
     Raises:
@@ -72,7 +72,7 @@ def judge_envelope(request: Request, status: int, body: bytes) -> Raw | Resoluti
     client = Client(_Fixed(Answer(status, body.replace(b"$", CANARY.encode()))))
     limit = Deadline(time.monotonic() + _NO_RETRY_SECONDS, _NO_RETRY_SECONDS, "timeout")
     outcome = client.fetch(_NOWHERE, [request], limit)[request.path]
-    if isinstance(outcome, Raw):
+    if isinstance(outcome, RawValue):
         assert CANARY not in repr(outcome._replace(version="")), "A value shows itself."
     else:
         assert isinstance(outcome, ResolutionError), "What came of it is of no known kind."

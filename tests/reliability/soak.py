@@ -29,7 +29,7 @@ from pydantic import BaseModel, SecretStr
 from typing_extensions import Self
 
 from lambdasecrets import LambdaSecretsError, Parameter, Secret, inject_secrets
-from lambdasecrets._transport_requests import RequestsTransport
+from lambdasecrets._transports.requests import RequestsTransport
 from lambdasecrets.dev import faults
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import StoredParameter, StoredSecret

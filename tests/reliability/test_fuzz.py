@@ -10,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdasecrets import NotFoundError, ProtocolError, UnresolvedError
-from lambdasecrets._client import Request
-from lambdasecrets._parsing import Raw
-from lambdasecrets._transport import Address, Answer, Fault
-from lambdasecrets._transport_lean import LeanTransport
-from lambdasecrets._transport_requests import RequestsTransport
+from lambdasecrets._sources.request import RawValue, Request
+from lambdasecrets._transports.base import Address, Answer, Fault
+from lambdasecrets._transports.requests import RequestsTransport
+from lambdasecrets._transports.sockets import LeanTransport
 from tests.golden import VERSION_2, golden
 from tests.properties import bounded
 from tests.reliability import fuzz
@@ -89,7 +88,7 @@ def test_any_bytes_are_judged(data: bytes) -> None:
 def test_the_judge_sees_what_the_client_makes_of_an_answer() -> None:
     """A golden answer is its value, a wrong one its error."""
     body = golden("extension_secret.json")
-    assert Raw('{"user":"Zoë","password":"new"}', None, VERSION_2) == fuzz.judge_envelope(SECRET, 200, body)
+    assert RawValue('{"user":"Zoë","password":"new"}', None, VERSION_2) == fuzz.judge_envelope(SECRET, 200, body)
     assert isinstance(fuzz.judge_envelope(PARAMETER, 200, body), ProtocolError)
     assert isinstance(fuzz.judge_envelope(SECRET, 400, golden("agent_missing_secret.json")), NotFoundError)
     assert isinstance(fuzz.judge_envelope(PARAMETER, 400, golden("extension_unresolved.txt")), UnresolvedError)

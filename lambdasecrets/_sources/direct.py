@@ -10,14 +10,14 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, cast
 
 from lambdasecrets._declarations import Parameter, Secret
-from lambdasecrets._parsing import Raw
+from lambdasecrets._sources.request import RawValue
 from lambdasecrets.errors import AnswerError, DeadlineExceededError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lambdasecrets._client import Fetched, Request
     from lambdasecrets._clock import Deadline
+    from lambdasecrets._sources.request import Fetched, Request
 
 _LONGEST_CALL_SECONDS = 5.0
 
@@ -67,7 +67,7 @@ def _fetched(request: Request) -> Fetched:
     return AnswerError(request.subject, code, status, request.declaration.permission)
 
 
-def _value(declaration: Secret | Parameter) -> Raw:
+def _value(declaration: Secret | Parameter) -> RawValue:
     return _secret(declaration) if isinstance(declaration, Secret) else _parameter(declaration)
 
 
@@ -82,15 +82,15 @@ def _client(service: str) -> Any:
     return cast("Any", boto3).Session().client(service, config=limits)
 
 
-def _secret(secret: Secret) -> Raw:
+def _secret(secret: Secret) -> RawValue:
     wanted = {"SecretId": secret.name, "VersionId": secret.version_id, "VersionStage": secret.version_stage}
     given = {name: value for name, value in wanted.items() if value is not None}
     answer = _client("secretsmanager").get_secret_value(**given)
-    return Raw(answer.get("SecretString"), answer.get("SecretBinary"), answer["VersionId"])
+    return RawValue(answer.get("SecretString"), answer.get("SecretBinary"), answer["VersionId"])
 
 
-def _parameter(parameter: Parameter) -> Raw:
+def _parameter(parameter: Parameter) -> RawValue:
     selector = parameter.label or parameter.version
     name = f"{parameter.name}:{selector}" if selector else parameter.name
     answer = _client("ssm").get_parameter(Name=name, WithDecryption=parameter.decrypt)["Parameter"]
-    return Raw(answer.get("Value"), None, str(answer["Version"]), is_list=answer["Type"] == "StringList")
+    return RawValue(answer.get("Value"), None, str(answer["Version"]), is_list=answer["Type"] == "StringList")

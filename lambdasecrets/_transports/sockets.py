@@ -13,13 +13,13 @@ import socket
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from lambdasecrets._transport import Answer, Fault
+from lambdasecrets._transports.base import Answer, Fault
 from lambdasecrets._wire import MAX_BODY_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from lambdasecrets._transport import Address, Transport
+    from lambdasecrets._transports.base import Address, Transport
 
 IS_SUPPORTED = hasattr(select, "poll")
 """Whether this system can wait for a socket as this file does: all can but Windows."""

@@ -6,10 +6,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from lambdasecrets import _settings, _wire
-from lambdasecrets._client import Request
 from lambdasecrets._declarations import Declaration, Parameter, Secret, bound
 from lambdasecrets._parsing import Assembler, Reader, assembler, field_reader, reader
-from lambdasecrets._signature import Config, Node, Plan, Value, values
+from lambdasecrets._signature import Config, Node, Plan, Slot, slots
+from lambdasecrets._sources.request import Request
 from lambdasecrets.errors import MissingVariableError, ResolutionError, Subject, combined
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ class Wanted:
     """A value, the request that brings it, and what reads it."""
 
     def __init__(
-        self, value: Value, declaration: Secret | Parameter, subject: Subject, path: str, reader: Reader
+        self, slot: Slot, declaration: Secret | Parameter, subject: Subject, path: str, reader: Reader
     ) -> None:
-        self.value, self.declaration, self.subject, self.path, self.reader = value, declaration, subject, path, reader
+        self.slot, self.declaration, self.subject, self.path, self.reader = slot, declaration, subject, path, reader
 
 
 class Wave:
@@ -45,9 +45,9 @@ class Prepared:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self._readers = {value.path: _reader(plan, value) for value in plan.values}
+        self._readers = {value.path: _reader(plan, value) for value in plan.slots}
         self._assemblers = {node.path: _assembler(plan, node) for node in _configs(plan.nodes.values())}
-        self._variables = tuple(dict.fromkeys(name for value in plan.values for name in value.declaration.variables))
+        self._variables = tuple(dict.fromkeys(name for value in plan.slots for name in value.declaration.variables))
         self._wave = lru_cache(maxsize=_WAVES_KEPT)(self._make_wave)
         self._whole = None if self._variables else self._wave((), frozenset[str]())
 
@@ -71,7 +71,7 @@ class Prepared:
         unset = {name for name, text in zip(self._variables, environment, strict=True) if text is None}
         missing = [
             MissingVariableError(_subject(self.plan.owner, [value], value.declaration), name)
-            for value in self._values(skip)
+            for value in self._slots(skip)
             for name in value.declaration.variables
             if name in unset
         ]
@@ -79,11 +79,11 @@ class Prepared:
 
     def _make_wave(self, environment: tuple[str | None, ...], skip: frozenset[str]) -> Wave:
         filled = {name: text for name, text in zip(self._variables, environment, strict=True) if text is not None}
-        pairs = [(value, bound(value.declaration, filled)) for value in self._values(skip)]
+        pairs = [(value, bound(value.declaration, filled)) for value in self._slots(skip)]
         return _wave_of(self.plan.owner, pairs, self._readers)
 
-    def _values(self, skip: frozenset[str]) -> list[Value]:
-        return list(values(node for name, node in self.plan.nodes.items() if name not in skip))
+    def _slots(self, skip: frozenset[str]) -> list[Slot]:
+        return list(slots(node for name, node in self.plan.nodes.items() if name not in skip))
 
     def arguments(
         self, found: dict[tuple[str, ...], Any], skip: frozenset[str]
@@ -102,7 +102,7 @@ class Prepared:
         for name, node in self.plan.nodes.items():
             if name in skip:
                 continue
-            value = found[node.path] if isinstance(node, Value) else self._assembled(node, found)
+            value = found[node.path] if isinstance(node, Slot) else self._assembled(node, found)
             if isinstance(value, ResolutionError):
                 misfits.append(value)
             elif value is not NO_VALUE:
@@ -111,7 +111,7 @@ class Prepared:
 
     def _assembled(self, node: Config, found: dict[tuple[str, ...], Any]) -> Any:
         fields = {
-            name: found[inner.path] if isinstance(inner, Value) else self._assembled(inner, found)
+            name: found[inner.path] if isinstance(inner, Slot) else self._assembled(inner, found)
             for name, inner in node.fields.items()
         }
         error = next((item for item in fields.values() if isinstance(item, ResolutionError)), None)
@@ -129,7 +129,7 @@ def _configs(nodes: Iterable[Node]) -> Iterator[Config]:
             yield from _configs(node.fields.values())
 
 
-def _reader(plan: Plan, value: Value) -> Reader:
+def _reader(plan: Plan, value: Slot) -> Reader:
     make = field_reader if len(value.path) > 1 else reader
     return make(_where(plan, value), value.type)
 
@@ -142,7 +142,7 @@ def _where(plan: Plan, node: Node) -> str:
     return f"{'.'.join(node.path)!r} of {plan.owner}" if node.path else plan.owner
 
 
-def _wave_of(owner: str, pairs: Sequence[tuple[Value, Any]], readers: Mapping[tuple[str, ...], Reader]) -> Wave:
+def _wave_of(owner: str, pairs: Sequence[tuple[Slot, Any]], readers: Mapping[tuple[str, ...], Reader]) -> Wave:
     wanted = [
         Wanted(value, declaration, _subject(owner, [value], declaration), _path(declaration), readers[value.path])
         for value, declaration in pairs
@@ -154,15 +154,15 @@ def _wave_of(owner: str, pairs: Sequence[tuple[Value, Any]], readers: Mapping[tu
         Request(
             path,
             items[0].declaration,
-            _subject(owner, [item.value for item in items], items[0].declaration),
-            is_optional=all(item.value.optional for item in items),
+            _subject(owner, [item.slot for item in items], items[0].declaration),
+            is_optional=all(item.slot.optional for item in items),
         )
         for path, items in by_path.items()
     ]
     return Wave(tuple(wanted), tuple(requests))
 
 
-def _subject(owner: str, values: Sequence[Value], declaration: Declaration) -> Subject:
+def _subject(owner: str, values: Sequence[Slot], declaration: Declaration) -> Subject:
     return Subject(owner, tuple(".".join(value.path) for value in values if value.path), (str(declaration),))
 
 

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from lambdasecrets import _settings, _wire
-from lambdasecrets._parsing import parsed_object
-from lambdasecrets._transport import Address, Answer
+from lambdasecrets._json import parse_object
+from lambdasecrets._transports.base import Address, Answer
 from lambdasecrets.errors import SettingError
 
 if TYPE_CHECKING:
-    from lambdasecrets._transport import Transport
+    from lambdasecrets._transports.base import Transport
 
 _LONGEST_WAIT_SECONDS = 1.0
 _OK = 200
 _HTTP_PORT = 80
 
 
-def snapstart_token(transport: Transport, seconds: float) -> str | None:
+def fetch_snapstart_token(transport: Transport, seconds: float) -> str | None:
     """Ask the credentials endpoint, which Lambda provides where the environment has no token, for the session token.
 
     Args:
@@ -49,7 +49,7 @@ def _from_endpoint(transport: Transport, seconds: float) -> str | SettingError |
     answer = transport.exchange(address, [[path]], headers, seconds)[path]
     if not isinstance(answer, Answer) or answer.status != _OK:
         return None
-    token = parsed_object(answer.body).get("Token")
+    token = parse_object(answer.body).get("Token")
     return token if isinstance(token, str) and _wire.is_header_value(token) else None
 
 

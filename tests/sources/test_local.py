@@ -13,15 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdasecrets import Parameter, Secret, _settings, errors
-from lambdasecrets._client import Client, Fetched, Request, _verdict
 from lambdasecrets._clock import Deadline, deadline
-from lambdasecrets._parsing import Raw
-from lambdasecrets._transport import Address, Answer
-from lambdasecrets._transport_lean import LeanTransport
-from lambdasecrets._transport_requests import RequestsTransport
+from lambdasecrets._sources.answers import read_answer
+from lambdasecrets._sources.local import Client
+from lambdasecrets._sources.request import Fetched, RawValue, Request
+from lambdasecrets._transports.base import Address, Answer
+from lambdasecrets._transports.requests import RequestsTransport
+from lambdasecrets._transports.sockets import LeanTransport
 from lambdasecrets._wire import parameter_path, secret_path
 from lambdasecrets.dev import faults
-from lambdasecrets.dev._http import Connection
+from lambdasecrets.dev._emulator.http_server import Connection
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore
 from lambdasecrets.errors import ResolutionError, Subject
@@ -126,14 +127,14 @@ def test_what_passes_is_waited_for(
     """A fault that passes costs its retries, and the value comes."""
     store.put_secret("s", "a value", version_id="1")
     emulator.inject(fault, times=times)
-    assert (fetch(client), len(emulator.requests)) == (Raw("a value", None, "1"), requests)
+    assert (fetch(client), len(emulator.requests)) == (RawValue("a value", None, "1"), requests)
 
 
 def test_a_refused_connection_is_waited_for(client: Client, emulator: Emulator, store: MemoryStore) -> None:
     """A server that starts to listen a moment later is reached."""
     store.put_secret("s", "a value", version_id="1")
     emulator.inject(faults.Refuse(0.1))
-    assert fetch(client) == Raw("a value", None, "1")
+    assert fetch(client) == RawValue("a value", None, "1")
 
 
 def test_a_connection_dropped_at_the_wrong_moment(client: Client, emulator: Emulator, store: MemoryStore) -> None:
@@ -141,7 +142,7 @@ def test_a_connection_dropped_at_the_wrong_moment(client: Client, emulator: Emul
     store.put_secret("s", "a value", version_id="1")
     emulator.inject(faults.DropKeptAlive())
     values = [fetch(client) for _ in range(3)]
-    assert values == [Raw("a value", None, "1")] * 3
+    assert values == [RawValue("a value", None, "1")] * 3
     assert [record.connection for record in emulator.requests] == [1, 1, 2, 2]
 
 
@@ -151,7 +152,7 @@ def test_one_fault_after_another(client: Client, emulator: Emulator, store: Memo
     for name in ("not-ready", "reset-before-answer", "bad-session-token", "unresolved", "unavailable", "not-ready"):
         fault = faults.EVERY_FAULT[name]
         emulator.inject(fault)
-    assert (fetch(client), len(emulator.requests)) == (Raw("a value", None, "1"), 7)
+    assert (fetch(client), len(emulator.requests)) == (RawValue("a value", None, "1"), 7)
 
 
 @pytest.mark.parametrize(
@@ -372,7 +373,7 @@ def test_a_rejected_token_is_looked_for_again(
     monkeypatch.setenv("AWS_TOKEN", "of the agent")
     fetch(client)
     emulator.token = "of the agent"
-    assert fetch(client) == Raw("a value", None, "1")
+    assert fetch(client) == RawValue("a value", None, "1")
     assert [record.token_ok for record in emulator.requests] == [True, True, False, True]
     emulator.token = before
 
@@ -391,7 +392,7 @@ def test_a_rejected_token_is_read_again(
     with serving(serve) as endpoint:
         monkeypatch.delenv("AWS_SESSION_TOKEN")
         monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{endpoint.port}/")
-        assert fetch(client) == Raw("a value", None, "1")
+        assert fetch(client) == RawValue("a value", None, "1")
     assert [record.token_ok for record in emulator.requests] == [False, True]
 
 
@@ -404,7 +405,10 @@ def test_each_of_a_wave_has_an_outcome_of_its_own(client: Client, emulator: Emul
     store.put_parameter("/p", "text")
     requests = [SECRET, wanted(Secret("missing")), wanted(Parameter("/p"))]
     got = client.fetch(local(), requests, deadline(SECONDS))
-    assert (got[requests[0].path], got[requests[2].path]) == (Raw("a value", None, "1"), Raw("text", None, "1"))
+    assert (got[requests[0].path], got[requests[2].path]) == (
+        RawValue("a value", None, "1"),
+        RawValue("text", None, "1"),
+    )
     assert isinstance(got[requests[1].path], errors.UnresolvedError)
     assert sorted([SECRET.path, *[requests[1].path] * 2, requests[2].path]) == sorted(
         record.target for record in emulator.requests
@@ -446,7 +450,7 @@ def test_an_absent_optional_value_is_asked_for_once(client: Client, emulator: Em
 def test_the_agent_gives_values(client: Client, agent: Emulator, store: MemoryStore) -> None:
     """A value of the agent is marked as one."""
     store.put_secret("s", "a value", version_id="1")
-    assert fetch(client) == Raw("a value", None, "1", from_agent=True)
+    assert fetch(client) == RawValue("a value", None, "1", from_agent=True)
     assert [SECRET.path] == [record.target for record in agent.requests]
 
 
@@ -454,7 +458,7 @@ def test_the_agent_passes_its_cache(client: Client, agent: Emulator, store: Memo
     """A refresh is asked for in the agent's words, and answered under the path that was asked for."""
     store.put_secret("s", "a value", version_id="1")
     got = client.fetch(local(), [SECRET], deadline(SECONDS), refresh=True)
-    assert got == {SECRET.path: Raw("a value", None, "1", from_agent=True)}
+    assert got == {SECRET.path: RawValue("a value", None, "1", from_agent=True)}
     assert [f"{SECRET.path}&refreshNow=true"] == [record.target for record in agent.requests]
 
 
@@ -536,22 +540,22 @@ LATE = Deadline(0.0, 0.0, "timeout")
 @pytest.mark.parametrize(
     ("request_", "name", "raw"),
     [
-        (SECRET, "extension_secret.json", Raw('{"user":"Zoë","password":"new"}', None, VERSION_2)),
-        (SECRET, "extension_secret_previous.json", Raw('{"user":"Zoë","password":"a\\"b"}', None, VERSION_1)),
-        (SECRET, "extension_secret_binary.json", Raw(None, bytes([0, 255, 254, 62]), VERSION_1)),
-        (SECRET, "agent_secret.json", Raw('{"user":"Zoë","password":"new"}', None, VERSION_2, from_agent=True)),
-        (SECRET, "agent_secret_binary.json", Raw(None, bytes([0, 255, 254, 62]), VERSION_1, from_agent=True)),
-        (PARAMETER, "extension_parameter.json", Raw("v", None, "1")),
-        (PARAMETER, "extension_parameter_list.json", Raw("eu-west-1,us-east-1", None, "1", is_list=True)),
-        (PARAMETER, "extension_parameter_secure.json", Raw("pass word", None, "1")),
-        (PARAMETER, "extension_parameter_label.json", Raw("first", None, "1")),
-        (PARAMETER, "extension_reference.json", Raw('{"user":"Zoë","password":"new"}', None, "0")),
-        (PARAMETER, "extension_reference_binary.json", Raw(None, None, "0")),
+        (SECRET, "extension_secret.json", RawValue('{"user":"Zoë","password":"new"}', None, VERSION_2)),
+        (SECRET, "extension_secret_previous.json", RawValue('{"user":"Zoë","password":"a\\"b"}', None, VERSION_1)),
+        (SECRET, "extension_secret_binary.json", RawValue(None, bytes([0, 255, 254, 62]), VERSION_1)),
+        (SECRET, "agent_secret.json", RawValue('{"user":"Zoë","password":"new"}', None, VERSION_2, from_agent=True)),
+        (SECRET, "agent_secret_binary.json", RawValue(None, bytes([0, 255, 254, 62]), VERSION_1, from_agent=True)),
+        (PARAMETER, "extension_parameter.json", RawValue("v", None, "1")),
+        (PARAMETER, "extension_parameter_list.json", RawValue("eu-west-1,us-east-1", None, "1", is_list=True)),
+        (PARAMETER, "extension_parameter_secure.json", RawValue("pass word", None, "1")),
+        (PARAMETER, "extension_parameter_label.json", RawValue("first", None, "1")),
+        (PARAMETER, "extension_reference.json", RawValue('{"user":"Zoë","password":"new"}', None, "0")),
+        (PARAMETER, "extension_reference_binary.json", RawValue(None, None, "0")),
     ],
 )
-def test_reads_what_was_recorded(request_: Request, name: str, raw: Raw) -> None:
+def test_reads_what_was_recorded(request_: Request, name: str, raw: RawValue) -> None:
     """Answers written letter by letter from AWS's documentation read as they should."""
-    assert _verdict(request_, Answer(200, golden(name)), LATE) == raw
+    assert read_answer(request_, Answer(200, golden(name)), LATE) == raw
 
 
 @pytest.mark.parametrize(
@@ -578,7 +582,7 @@ def test_reads_what_was_recorded(request_: Request, name: str, raw: Raw) -> None
 def test_refuses_what_is_no_value(request_: Request, content: Any) -> None:
     """An answer without the fields of a value, or with others in their place, is no value."""
     body = json.dumps(content).encode()
-    assert isinstance(_verdict(request_, Answer(200, body), LATE), errors.ProtocolError)
+    assert isinstance(read_answer(request_, Answer(200, body), LATE), errors.ProtocolError)
 
 
 @bounded
@@ -604,7 +608,7 @@ def test_refuses_what_is_no_value(request_: Request, content: Any) -> None:
 )
 def test_no_answer_is_beyond_it(status: int, body: bytes, request_: Request) -> None:
     """Whatever a server answers becomes a value, an error of the tree or a retry: nothing is raised."""
-    assert type(_verdict(request_, Answer(status, body), LATE)).__module__.startswith("lambdasecrets.")
+    assert type(read_answer(request_, Answer(status, body), LATE)).__module__.startswith("lambdasecrets.")
 
 
 @bounded
@@ -613,5 +617,5 @@ def test_any_text_of_any_name_comes_as_it_is(text: str, name: str) -> None:
     """A value reads as the text that was stored, and a binary one as its bytes."""
     content: dict[str, Any] = {"VersionId": name, "SecretString": text, "SecretBinary": None, "ResultMetadata": {}}
     binary = content | {"SecretString": None, "SecretBinary": base64.b64encode(text.encode()).decode()}
-    assert _verdict(SECRET, Answer(200, json.dumps(content).encode()), LATE) == Raw(text, None, name)
-    assert _verdict(SECRET, Answer(200, json.dumps(binary).encode()), LATE) == Raw(None, text.encode(), name)
+    assert read_answer(SECRET, Answer(200, json.dumps(content).encode()), LATE) == RawValue(text, None, name)
+    assert read_answer(SECRET, Answer(200, json.dumps(binary).encode()), LATE) == RawValue(None, text.encode(), name)

@@ -8,9 +8,9 @@ import pytest
 from pydantic import BaseModel, Field, field_validator
 
 from lambdasecrets import DeclarationError, InvalidValueError, MissingVariableError, Parameter, Secret
-from lambdasecrets._parsing import Raw
-from lambdasecrets._prepared import NO_VALUE, Prepared, Wave
+from lambdasecrets._compiled import NO_VALUE, Prepared, Wave
 from lambdasecrets._signature import handler_plan, value_plan
+from lambdasecrets._sources.request import RawValue
 
 NONE: frozenset[str] = frozenset()
 
@@ -169,9 +169,9 @@ def found(plan: Prepared, texts: dict[str, str]) -> dict[tuple[str, ...], Any]:
     """Read these texts, by the way to their declaration; what has none has no value."""
     read: dict[tuple[str, ...], Any] = {}
     for item in wave(plan).wanted:
-        text = texts.get(".".join(item.value.path))
-        raw = Raw(text, None, "1")
-        read[item.value.path] = NO_VALUE if text is None else item.reader.read(raw, item.declaration.key, item.subject)
+        text = texts.get(".".join(item.slot.path))
+        raw = RawValue(text, None, "1")
+        read[item.slot.path] = NO_VALUE if text is None else item.reader.read(raw, item.declaration.key, item.subject)
     return read
 
 

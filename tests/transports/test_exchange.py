@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from lambdasecrets._transport import Address, Answer, Fault, Transport
-from lambdasecrets._transport_lean import LeanTransport
-from lambdasecrets._transport_requests import RequestsTransport
+from lambdasecrets._transports.base import Address, Answer, Fault, Transport
+from lambdasecrets._transports.requests import RequestsTransport
+from lambdasecrets._transports.sockets import LeanTransport
 from lambdasecrets._wire import MAX_BODY_BYTES, TOKEN_HEADER, secret_path
 from lambdasecrets.dev import faults
-from lambdasecrets.dev._http import Connection, Request
-from lambdasecrets.dev._store import StoredSecret
+from lambdasecrets.dev._emulator.http_server import Connection, Request
+from lambdasecrets.dev._stores.contract import StoredSecret
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore
 from tests.dev.asking import ask, until

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from lambdasecrets import SettingError, _settings
-from lambdasecrets._credentials import snapstart_token
-from lambdasecrets._transport_requests import RequestsTransport
-from lambdasecrets.dev._http import Connection, Request
+from lambdasecrets._sources.credentials import fetch_snapstart_token
+from lambdasecrets._transports.requests import RequestsTransport
+from lambdasecrets.dev._emulator.http_server import Connection, Request
 from tests.serving import answer, repeating, serving
 
 ENDPOINT = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
@@ -28,7 +28,7 @@ def token(seconds: float = SECONDS) -> str | None:
     transport = RequestsTransport()
     try:
         name = _settings.token_variable()
-        return _settings.credential(name) if name else snapstart_token(transport, seconds)
+        return _settings.credential(name) if name else fetch_snapstart_token(transport, seconds)
     finally:
         transport.close()
 
@@ -191,7 +191,7 @@ def test_what_is_near(monkeypatch: pytest.MonkeyPatch, uri: str, reached: tuple[
         def close(self) -> None: ...
 
     monkeypatch.setenv(ENDPOINT, uri)
-    assert snapstart_token(Recording(), SECONDS) is None
+    assert fetch_snapstart_token(Recording(), SECONDS) is None
     assert asked == [reached]
 
 

@@ -15,7 +15,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
-from lambdasecrets._transport import Address, Answer, Fault
+from lambdasecrets._transports.base import Address, Answer, Fault
 from lambdasecrets._wire import MAX_BODY_BYTES
 
 if TYPE_CHECKING:

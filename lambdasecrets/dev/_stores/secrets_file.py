@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from lambdasecrets.dev._memory import PARAMETER_TYPES, MemoryStore
+from lambdasecrets.dev._stores.in_process import PARAMETER_TYPES, MemoryStore
 
 _TOML = "tomllib" if sys.version_info >= (3, 11) else "tomli"
 _SECRET_CONTENTS = ("string", "json", "binary")

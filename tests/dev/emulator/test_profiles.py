@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lambdasecrets.dev._profiles import AgentProfile
+from lambdasecrets.dev._emulator.profiles import AgentProfile
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore, StoredSecret, StoreError
 from tests.dev.asking import ask, ask_on, connected

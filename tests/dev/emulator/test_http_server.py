@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from lambdasecrets.dev._http import Answer, Connection, Request, Server
+from lambdasecrets.dev._emulator.http_server import Answer, Connection, Request, Server
 from tests.dev.asking import SECONDS
 
 

@@ -11,13 +11,13 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
-from lambdasecrets.dev._http import Answer, Request
-from lambdasecrets.dev._store import StoredParameter, StoredSecret, StoreError
+from lambdasecrets.dev._emulator.http_server import Answer, Request
+from lambdasecrets.dev._stores.contract import StoredParameter, StoredSecret, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lambdasecrets.dev._cache import CachedStore
+    from lambdasecrets.dev._stores.cached import CachedStore
 
 TOKEN_HEADER = "x-aws-parameters-secrets-token"  # noqa: S105 - a header's name
 

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 
 import pytest
 
-from lambdasecrets import Parameter, Secret, _direct, errors, inject_secrets
-from lambdasecrets._client import Fetched, Request
+from lambdasecrets import Parameter, Secret, errors, inject_secrets
 from lambdasecrets._clock import deadline
-from lambdasecrets._parsing import Raw
-from lambdasecrets.dev._http import Connection
+from lambdasecrets._sources import direct
+from lambdasecrets._sources.request import Fetched, RawValue, Request
+from lambdasecrets.dev._emulator.http_server import Connection
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore
 from lambdasecrets.errors import ResolutionError, Subject
@@ -44,13 +44,13 @@ def lead_to(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lead boto3 to a URL, and let it make new clients."""
     for name, value in {**ACCESS, "AWS_ENDPOINT_URL": url}.items():
         monkeypatch.setenv(name, value)
-    _direct._client.cache_clear()
+    direct._client.cache_clear()
 
 
 def fetch(declaration: Secret | Parameter, seconds: float = SECONDS) -> Fetched:
     """Ask for one value."""
     request = Request("/a/path", declaration, Subject("app.handler", ("x",), (str(declaration),)))
-    return _direct.fetch([request], deadline(seconds))["/a/path"]
+    return direct.fetch([request], deadline(seconds))["/a/path"]
 
 
 def test_gives_secrets(aws: AwsDouble) -> None:
@@ -59,10 +59,10 @@ def test_gives_secrets(aws: AwsDouble) -> None:
     first = made.create_secret(Name="s", SecretString="old")["VersionId"]
     second = made.put_secret_value(SecretId="s", SecretString="new")["VersionId"]
     binary = made.create_secret(Name="b", SecretBinary=b"\x00\xff")["VersionId"]
-    assert fetch(Secret("s")) == Raw("new", None, second)
-    assert fetch(Secret("s", version_id=first)) == Raw("old", None, first)
-    assert fetch(Secret("s", version_stage="AWSPREVIOUS")) == Raw("old", None, first)
-    assert fetch(Secret("b")) == Raw(None, b"\x00\xff", binary)
+    assert fetch(Secret("s")) == RawValue("new", None, second)
+    assert fetch(Secret("s", version_id=first)) == RawValue("old", None, first)
+    assert fetch(Secret("s", version_stage="AWSPREVIOUS")) == RawValue("old", None, first)
+    assert fetch(Secret("b")) == RawValue(None, b"\x00\xff", binary)
 
 
 def test_gives_parameters(aws: AwsDouble) -> None:
@@ -73,12 +73,12 @@ def test_gives_parameters(aws: AwsDouble) -> None:
     made.label_parameter_version(Name="/p", ParameterVersion=1, Labels=["Dev"])
     made.put_parameter(Name="/list", Value="a,b", Type="StringList")
     made.put_parameter(Name="/secure", Value="clear", Type="SecureString")
-    assert fetch(Parameter("/p")) == Raw("new", None, "2")
-    assert fetch(Parameter("/p", version=1)) == Raw("old", None, "1")
-    assert fetch(Parameter("/p", label="Dev")) == Raw("old", None, "1")
-    assert fetch(Parameter("/list")) == Raw("a,b", None, "1", is_list=True)
-    assert fetch(Parameter("/secure")) == Raw("clear", None, "1")
-    assert fetch(Parameter("/secure", decrypt=False)) != Raw("clear", None, "1")
+    assert fetch(Parameter("/p")) == RawValue("new", None, "2")
+    assert fetch(Parameter("/p", version=1)) == RawValue("old", None, "1")
+    assert fetch(Parameter("/p", label="Dev")) == RawValue("old", None, "1")
+    assert fetch(Parameter("/list")) == RawValue("a,b", None, "1", is_list=True)
+    assert fetch(Parameter("/secure")) == RawValue("clear", None, "1")
+    assert fetch(Parameter("/secure", decrypt=False)) != RawValue("clear", None, "1")
 
 
 def test_says_why_aws_refused(aws: AwsDouble) -> None:
@@ -131,9 +131,9 @@ def test_without_time() -> None:
 
 def test_knows_whether_boto3_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """boto3 is looked for, not imported."""
-    assert _direct.is_installed()
+    assert direct.is_installed()
     monkeypatch.setitem(sys.modules, "boto3", None)
-    assert not _direct.is_installed()
+    assert not direct.is_installed()
 
 
 # --- Through a handler --------------------------------------------------------------------------------------------

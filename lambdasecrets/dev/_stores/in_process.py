@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, TypeGuard
 
-from lambdasecrets.dev._store import StoredParameter, StoredSecret, StoreError
+from lambdasecrets.dev._stores.contract import StoredParameter, StoredSecret, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lambdasecrets.dev._store import Store, StoredParameter, StoredSecret, StoreError
+from lambdasecrets.dev._stores.contract import Store, StoredParameter, StoredSecret, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable

@@ -1,4 +1,4 @@
-"""What the transport that requests carries does beyond the contract of tests/test_transport.py."""
+"""What the transport that requests carries does beyond the contract of tests/transports/test_exchange.py."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from lambdasecrets._transport import Address, Answer, Fault
-from lambdasecrets._transport_requests import _FAULTS, RequestsTransport, _prepared, fault_of
+from lambdasecrets._transports.base import Address, Answer, Fault
+from lambdasecrets._transports.requests import _FAULTS, RequestsTransport, _prepared, fault_of
 from lambdasecrets._wire import TOKEN_HEADER, secret_path
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore

@@ -1,0 +1,1 @@
+"""How requests travel to a server on this machine."""
