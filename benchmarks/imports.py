@@ -18,7 +18,7 @@ PYDANTIC = "from pydantic import BaseModel, SecretStr, TypeAdapter; TypeAdapter(
 """With its first adapter, for which it loads some more: every handler that declares a type has one."""
 
 IMPORTS = {
-    OURS: "import lambdasecrets",
+    OURS: "from lambdasecrets import Parameter, Secret, inject_secrets",  # the package by itself imports nothing
     "http.client": "import http.client",
     "requests": "import requests",
     "boto3": "import boto3",

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import ast
 import json
 import os
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
-from types import ModuleType
+
+import pytest
 
 import lambdasecrets
 
@@ -95,8 +98,10 @@ def run(source: str, *, path: Path = PACKAGE.parent) -> object:
 
 
 def test_import_is_lean() -> None:
-    """Importing the library imports nothing of Powertools, boto3, the workshop, or whatever else can wait."""
-    source = f"import json, sys, lambdasecrets; print(json.dumps([m for m in {UNWANTED} if m in sys.modules]))"
+    """Importing all of the library imports nothing of Powertools, boto3, the workshop, or whatever else can wait."""
+    source = (
+        f"import json, sys; from lambdasecrets import *; print(json.dumps([m for m in {UNWANTED} if m in sys.modules]))"
+    )
     assert run(source) == []
 
 
@@ -140,13 +145,47 @@ def test_runtime_without_workshop(tmp_path: Path) -> None:
 
 
 def test_all() -> None:
-    """`__all__` is sorted, and lists what the package shows."""
-    shown = {
-        name
-        for name, value in vars(lambdasecrets).items()
-        if not name.startswith("_") and not isinstance(value, ModuleType)
+    """`__all__` is sorted, and lists what the package shows beside its module of errors."""
+    assert sorted(lambdasecrets.__all__) == lambdasecrets.__all__
+    assert set(dir(lambdasecrets)) - {"errors"} == set(lambdasecrets.__all__)
+
+
+def test_every_name_is_what_a_type_checker_sees() -> None:
+    """A name of the package is that of the module from which type checkers see it imported."""
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    imports = {
+        str(node.module): node.names
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("lambdasecrets.")
     }
-    assert sorted(shown) == lambdasecrets.__all__
+    seen = {item.name: getattr(import_module(module), item.name) for module, names in imports.items() for item in names}
+
+    assert {name: getattr(lambdasecrets, name) for name in lambdasecrets.__all__} == seen
+
+
+def test_a_name_at_a_time() -> None:
+    """A declaration or an error is to be had without pydantic, and stays the same object."""
+    source = """
+import json, sys, lambdasecrets
+errors = lambdasecrets.errors
+same = lambdasecrets.Secret is lambdasecrets.Secret and lambdasecrets.NotFoundError is errors.NotFoundError
+print(json.dumps([same, "pydantic" in sys.modules]))
+"""
+    assert run(source) == [True, False]
+
+
+def test_module_of_errors() -> None:
+    """`lambdasecrets.errors` is there before anything else was imported."""
+    assert run("import json, lambdasecrets; print(json.dumps(lambdasecrets.errors.__name__))") == "lambdasecrets.errors"
+
+
+def test_misspelt_name() -> None:
+    """A name that the package does not have is an AttributeError, with what Python needs for its own suggestion."""
+    with pytest.raises(AttributeError) as caught:
+        lambdasecrets.inject_secret  # type: ignore[attr-defined]  # noqa: B018
+
+    assert str(caught.value) == "module 'lambdasecrets' has no attribute 'inject_secret'"
+    assert (caught.value.name, caught.value.obj) == ("inject_secret", lambdasecrets)
 
 
 def test_py_typed() -> None:
