@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 import selectors
 import socket
 import struct
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from http import HTTPStatus
 
 _MAX_HEAD_BYTES = 64 * 1024
+_MAX_BODY_BYTES = 64 * 1024
 _RECEIVE_BYTES = 64 * 1024
 _BACKLOG = 1024
 _SEND_SECONDS = 30.0  # a client that does not read has left
@@ -34,12 +36,14 @@ class Request:
     Attributes:
         target: the path and the query, still percent-encoded.
         headers: by their names in lower case; the last of equal ones.
+        body: what came after the head; empty where its length was not announced, or is more than 64 KiB.
     """
 
     method: str
     target: str
     version: str
     headers: Mapping[str, str] = field(repr=False)  # the token is among them
+    body: bytes = field(default=b"", repr=False)
 
     @property
     def path(self) -> str:
@@ -53,10 +57,17 @@ class Request:
 
     @property
     def is_last(self) -> bool:
-        """Whether the connection ends with the answer: the client says so, or sends a body, which is not read."""
+        """Whether the connection ends with the answer: the client says so, or there is a body that is not read."""
         connection = self.headers.get("connection", "").lower()
-        has_body = self.headers.get("content-length", "0") != "0" or "transfer-encoding" in self.headers
-        return has_body or "close" in connection or (self.version == "HTTP/1.0" and "keep-alive" not in connection)
+        is_unread = self.body_bytes is None
+        return is_unread or "close" in connection or (self.version == "HTTP/1.0" and "keep-alive" not in connection)
+
+    @property
+    def body_bytes(self) -> int | None:
+        """How long the body is; None where it is not read, for its length is not announced or is too much."""
+        length = self.headers.get("content-length", "0")
+        is_known = re.fullmatch("[0-9]{1,9}", length) is not None and "transfer-encoding" not in self.headers
+        return int(length) if is_known and int(length) <= _MAX_BODY_BYTES else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +135,26 @@ class Connection:
             OSError: the connection broke.
         """
         while _HEAD_END not in self._buffer:
-            if len(self._buffer) > _MAX_HEAD_BYTES:
+            if len(self._buffer) > _MAX_HEAD_BYTES or not self._receive(max_age):
                 return None
-            self._socket.settimeout(self._seconds_left(max_age))
-            received = self._socket.recv(_RECEIVE_BYTES)
-            if not received:
-                return None
-            self._buffer += received
         head, _, self._buffer = self._buffer.partition(_HEAD_END)
-        return _parsed(head.decode("latin-1"))
+        request = _parsed(head.decode("latin-1"))
+        return request and self._read_body(request, max_age)
+
+    def _read_body(self, request: Request, max_age: float) -> Request | None:
+        length = request.body_bytes or 0
+        while len(self._buffer) < length:
+            if not self._receive(max_age):
+                return None
+        body, self._buffer = self._buffer[:length], self._buffer[length:]
+        return replace(request, body=body)
+
+    def _receive(self, max_age: float) -> bool:
+        """Wait for more; False when the client left."""
+        self._socket.settimeout(self._seconds_left(max_age))
+        received = self._socket.recv(_RECEIVE_BYTES)
+        self._buffer += received
+        return bool(received)
 
     def send(self, data: bytes) -> None:
         """Send all of the data in one call.

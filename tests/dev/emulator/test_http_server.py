@@ -11,8 +11,11 @@ from tests.dev.asking import SECONDS
 
 
 def echo(connection: Connection) -> None:
-    """Answer each request with its method, target and headers."""
+    """Answer each request with its method, target, headers and body."""
     while (request := connection.read_request()) is not None:
+        if request.body:
+            connection.send(Answer(200, request.body).encode())
+            continue
         body = f"{request.method} {request.path} {request.query} {sorted(request.headers.items())}"
         connection.send(Answer(200, body.encode()).encode())
 
@@ -57,10 +60,30 @@ def test_a_request_in_pieces() -> None:
     assert re.findall(rb"\r\n\r\n(GET .*?\])", heard) == [b"GET /a b=c [('x-one', '1')]", b"GET /d  []", b"GET /e  []"]
 
 
+def test_a_body() -> None:
+    """A body of an announced length is read, in one piece or in many, and the request after it is another one."""
+    with serving() as server, plain(server) as connection:
+        connection.sendall(head("/", "Content-Length: 5") + b"hello" + head("/", "Content-Length: 3"))
+        for byte in b"you":
+            connection.sendall(bytes([byte]))
+        connection.sendall(head("/d"))
+        connection.shutdown(socket.SHUT_WR)
+        heard = read_until_closed(connection)
+
+    assert re.findall(rb"\r\n\r\n(hello|you|GET .*?\])", heard) == [b"hello", b"you", b"GET /d  []"]
+
+
 @pytest.mark.parametrize(
     "sent",
-    [b"", b"GET / HT", b"GET /\r\n\r\n", b"GET / FTP/1.1\r\n\r\n", b"x" * (64 * 1024 + 1)],
-    ids=["nothing", "half a request", "two words", "another protocol", "too much"],
+    [
+        b"",
+        b"GET / HT",
+        b"GET /\r\n\r\n",
+        b"GET / FTP/1.1\r\n\r\n",
+        b"x" * (64 * 1024 + 1),
+        b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhell",
+    ],
+    ids=["nothing", "half a request", "two words", "another protocol", "too much", "half a body"],
 )
 def test_what_is_no_request_ends_the_connection(sent: bytes) -> None:
     """A client that sends no request gets no answer."""
@@ -78,14 +101,19 @@ def test_what_is_no_request_ends_the_connection(sent: bytes) -> None:
         ("HTTP/1.1", {}, False),
         ("HTTP/1.1", {"connection": "keep-alive", "content-length": "0"}, False),
         ("HTTP/1.1", {"connection": "Close"}, True),
-        ("HTTP/1.1", {"content-length": "5"}, True),
+        ("HTTP/1.1", {"content-length": "5"}, False),
+        ("HTTP/1.1", {"content-length": "65536"}, False),
+        ("HTTP/1.1", {"content-length": "65537"}, True),
+        ("HTTP/1.1", {"content-length": "-1"}, True),
+        ("HTTP/1.1", {"content-length": "five"}, True),
+        ("HTTP/1.1", {"content-length": "9" * 5000}, True),
         ("HTTP/1.1", {"transfer-encoding": "chunked"}, True),
         ("HTTP/1.0", {}, True),
         ("HTTP/1.0", {"connection": "Keep-Alive"}, False),
     ],
 )
 def test_which_request_is_the_last(version: str, headers: dict[str, str], expected: bool) -> None:
-    """The connection ends when the client says so, when it is of HTTP/1.0, and when there is a body to skip."""
+    """The connection ends when the client says so, in HTTP/1.0, and when there is a body that is not read."""
     assert expected == Request("GET", "/", version, headers).is_last
 
 
