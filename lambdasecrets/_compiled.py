@@ -39,12 +39,16 @@ class Wave:
 class Prepared:
     """A plan with everything made that import can make: readers, and the wave where no name needs the environment.
 
+    Attributes:
+        overrides: values that a test gives in the place of what would be resolved, by the parameter's name.
+
     Raises:
         DeclarationError: a declared type that cannot be read.
     """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self.overrides: dict[str, Any] = {}
         self._readers = {value.path: _reader(plan, value) for value in plan.slots}
         self._assemblers = {node.path: _assembler(plan, node) for node in _configs(plan.nodes.values())}
         self._variables = tuple(dict.fromkeys(name for value in plan.slots for name in value.declaration.variables))

@@ -127,7 +127,7 @@ def inject_secrets(
 def _decorated(handler: Callable[..., Any], options: Options, on_resolve: OnResolve | None) -> Callable[..., Any]:
     prepared = Prepared(handler_plan(handler))
     wrap = _async_wrapper if inspect.iscoroutinefunction(handler) else _wrapper
-    wrapper = wrap(handler, _calls(prepared, options, on_resolve))
+    wrapper = wrap(handler, prepared, _calls(prepared, options, on_resolve))
     wrapper.__signature__ = prepared.plan.signature  # type: ignore[attr-defined]  # inspect reads it
     wrapper.__annotations__ = {
         name: kind for name, kind in wrapper.__annotations__.items() if name not in prepared.plan.nodes
@@ -136,9 +136,11 @@ def _decorated(handler: Callable[..., Any], options: Options, on_resolve: OnReso
     return wrapper
 
 
-def _wrapper(handler: Callable[..., Any], call_for: _CallFor) -> Callable[..., Any]:
+def _wrapper(handler: Callable[..., Any], prepared: Prepared, call_for: _CallFor) -> Callable[..., Any]:
     @wraps(handler)
     def wrapper(*args: Any, **overrides: Any) -> Any:
+        if prepared.overrides:
+            overrides = {**prepared.overrides, **overrides}
         call = call_for(args, overrides)
         first = _first(call)
         try:
@@ -152,11 +154,13 @@ def _wrapper(handler: Callable[..., Any], call_for: _CallFor) -> Callable[..., A
     return wrapper
 
 
-def _async_wrapper(handler: Callable[..., Any], call_for: _CallFor) -> Callable[..., Any]:
+def _async_wrapper(handler: Callable[..., Any], prepared: Prepared, call_for: _CallFor) -> Callable[..., Any]:
     from asyncio import to_thread  # noqa: PLC0415 - whoever writes `async def` has it loaded; others need not
 
     @wraps(handler)
     async def wrapper(*args: Any, **overrides: Any) -> Any:
+        if prepared.overrides:
+            overrides = {**prepared.overrides, **overrides}
         call = call_for(args, overrides)
         # In a thread: a wave waits on sockets, and the loop may have other work.
         first = await to_thread(_first, call)

@@ -68,6 +68,9 @@ class ResolveEvent(NamedTuple):
 
 OnResolve = Callable[[ResolveEvent], None]
 
+OBSERVERS: list[OnResolve] = []
+"""Told of every resolve of this process, after its own `on_resolve`: the tools for tests put themselves in."""
+
 
 class Resolved:
     """Values for a handler's arguments.
@@ -199,7 +202,7 @@ def _told(
     call: Call, wave: Wave, got: _Outcomes, outcome: Resolved | ResolutionError, began: Moment
 ) -> Resolved | ResolutionError:
     """Give the outcome, after who wants to know of it was told."""
-    if call.on_resolve is not None or logger.isEnabledFor(logging.DEBUG):
+    if call.on_resolve is not None or OBSERVERS or logger.isEnabledFor(logging.DEBUG):
         error = outcome if isinstance(outcome, ResolutionError) else None
         milliseconds = (monotonic() - began.monotonic) * 1000
         _tell(ResolveEvent(call.prepared.plan.owner, milliseconds, _resolved_values(wave, got), error), call.on_resolve)
@@ -210,10 +213,14 @@ def _tell(event: ResolveEvent, on_resolve: OnResolve | None) -> None:
     """Tell the log at DEBUG, and the caller's function."""
     text = "resolved %d values for %s in %.1f ms"
     logger.debug(text, len(event.values), event.owner, event.milliseconds, extra={"resolve_event": event})
-    if on_resolve is None:
-        return
+    for tell in (on_resolve, *OBSERVERS):
+        if tell is not None:
+            _tell_one(event, tell)
+
+
+def _tell_one(event: ResolveEvent, tell: OnResolve) -> None:
     try:
-        on_resolve(event)
+        tell(event)
     except Exception as error:  # noqa: BLE001 - watching an invocation must not break it
         logger.warning("on_resolve of %s raised %s", event.owner, type(error).__name__)
 

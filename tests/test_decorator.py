@@ -111,6 +111,18 @@ def test_carries_its_plan() -> None:
     assert repr(getattr(plain, PLAN)) == f"Prepared({__name__}.plain)"
 
 
+@pytest.mark.parametrize("given", [{}, {"key": SecretStr("the caller's")}])
+def test_overrides_of_the_plan_are_injected(emulator: Emulator, given: dict[str, Any]) -> None:
+    """What a test put into the plan is injected and not fetched; what the caller gives wins over it."""
+    getattr(plain, PLAN).overrides["key"] = SecretStr("the test's")
+    try:
+        _, _, database, key, _ = plain({}, None, **given)
+    finally:
+        getattr(plain, PLAN).overrides.clear()
+    assert (database, key) == (Database(host="h"), "the caller's" if given else "the test's")
+    assert [record.target for record in emulator.requests] == ["/secretsmanager/get?secretId=db"]
+
+
 # --- Who calls it, and how ----------------------------------------------------------------------------------------
 
 

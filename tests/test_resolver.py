@@ -288,6 +288,19 @@ def test_logs_at_debug(emulator: Emulator, filled: MemoryStore, caplog: pytest.L
     assert event.values == (ResolvedValue("", Secret("database"), "v1", "server", False),)
 
 
+def test_observers_are_told_of_every_resolve(
+    emulator: Emulator, filled: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who observes the process is told of each resolve, whether or not it has an `on_resolve` of its own."""
+    own: list[ResolveEvent] = []
+    observed: list[ResolveEvent] = []
+    monkeypatch.setattr(_resolver, "OBSERVERS", [observed.append])
+    resolve(Secret("database"), Database)
+    resolve(Secret("database"), Database, on_resolve=own.append)
+    assert len(observed) == 2
+    assert observed[1:] == own
+
+
 def test_who_is_told_cannot_break_the_invocation(
     emulator: Emulator, filled: MemoryStore, caplog: pytest.LogCaptureFixture
 ) -> None:

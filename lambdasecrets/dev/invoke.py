@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import json
 import logging
@@ -12,21 +11,18 @@ import time
 import traceback
 import uuid
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from decimal import Decimal
-from importlib.machinery import ModuleSpec, SourceFileLoader
-from importlib.util import module_from_spec
-from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lambdasecrets import _resolver
+from lambdasecrets.dev.context import LambdaContext
+from lambdasecrets.dev.discovery import InputError, Target, importable
 from lambdasecrets.dev.emulator import Emulator
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
-    from types import ModuleType
 
     from lambdasecrets import ResolveEvent
     from lambdasecrets.dev.stores import SecretsFile
@@ -45,7 +41,6 @@ __all__ = [
 DEFAULT_TIMEOUT_SECONDS = 3.0
 """How long a function may run unless it is configured otherwise."""
 
-_ACCOUNT = "123456789012"
 _DEFAULT_REGION = "us-east-1"
 _logger = logging.getLogger("lambdasecrets")
 _SILENT = logging.CRITICAL + 1
@@ -56,10 +51,6 @@ _NOT_IN_LAMBDA = ("AWS_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE")
 _PACKAGE = str(Path(__file__).parent.parent)
 _STANDARD_LIBRARY = Path(os.__file__).parent
 _MACHINERY = (_PACKAGE, str(_STANDARD_LIBRARY / "asyncio"), str(_STANDARD_LIBRARY / "importlib"), "<frozen importlib")
-
-
-class InputError(Exception):
-    """Say in one line what cannot be used of what was given, and what to give instead."""
 
 
 class ResultError(Exception):
@@ -75,80 +66,6 @@ class ResultError(Exception):
             f"Cannot send what the handler returned as JSON: {why}. Lambda fails here too, with Runtime.MarshalError. "
             'Return plain data, such as `model.model_dump(mode="json")` or `dataclasses.asdict(item)`.'
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where a handler is.
-
-    Attributes:
-        file: the file of its module; None for a module that is imported by its name.
-        module: the name of its module.
-        attribute: the handler in the module; dotted for a method of an object there.
-    """
-
-    file: Path | None
-    module: str
-    attribute: str
-
-    @classmethod
-    def parse(cls, text: str) -> Target:
-        """Read `path/to/app.py:handler` or `package.module:handler`.
-
-        Raises:
-            InputError: it is neither, or there is no such file.
-        """
-        where, _, attribute = text.rpartition(":")
-        is_file = where.endswith(".py")
-        if not all(attribute.split(".")) or not (is_file or all(where.split("."))):
-            raise InputError(f"cannot read the target {text!r}: write path/to/app.py:handler or module:handler.")
-        if not is_file:
-            return cls(None, where, attribute)
-        file = Path(where)
-        if not file.is_file():
-            raise InputError(f"{file}: there is no such file.")
-        return cls(file.absolute(), file.stem, attribute)
-
-    @property
-    def folder(self) -> Path:
-        """What Python puts first on its path: the file's folder; the current one for a module."""
-        return self.file.parent if self.file else Path.cwd()
-
-    def load(self) -> Callable[[Any, Any], Any]:
-        """Import the module and give the handler.
-
-        Raises:
-            InputError: there is no such module or attribute, or it cannot be called.
-            Exception: whatever the module raises.
-        """
-        module = self._imported() if self.file is None else _executed(self.file, self.module)
-        try:
-            handler = attrgetter(self.attribute)(module)
-        except AttributeError:
-            raise InputError(f"{self.file or self.module} has no {self.attribute!r}.") from None
-        if not callable(handler):
-            raise InputError(f"{self.attribute!r} of {self.file or self.module} is not a function.")
-        return handler  # type: ignore[no-any-return]  # a file's content has no type
-
-    def _imported(self) -> ModuleType:
-        try:
-            return importlib.import_module(self.module)
-        except ModuleNotFoundError as error:
-            # A module that the target itself fails to import is the target's own error.
-            if error.name is None or not f"{self.module}.".startswith(f"{error.name}."):
-                raise
-        raise InputError(f"there is no module {self.module!r} in {self.folder} or installed.")
-
-
-def _executed(file: Path, name: str) -> ModuleType:
-    # Not import_module: it would give a module of that name that was imported before, such as one of Python's own.
-    loader = SourceFileLoader(name, str(file))
-    spec = ModuleSpec(name, loader, origin=str(file))
-    spec.has_location = True
-    module = module_from_spec(spec)
-    sys.modules[name] = module
-    loader.exec_module(module)
-    return module
 
 
 def read_event(text: str) -> Any:
@@ -198,39 +115,6 @@ def read_variables(texts: Iterable[str]) -> dict[str, str]:
     return variables
 
 
-@dataclass(slots=True)
-class LambdaContext:
-    """What Lambda gives a handler beside the event.
-
-    Attributes:
-        function_name: AWS_LAMBDA_FUNCTION_NAME.
-        function_version: AWS_LAMBDA_FUNCTION_VERSION.
-        invoked_function_arn: made up of the Region, a made-up account and the name.
-        memory_limit_in_mb: AWS_LAMBDA_FUNCTION_MEMORY_SIZE; a text, as in Lambda.
-        aws_request_id: a new UUID.
-        log_group_name: AWS_LAMBDA_LOG_GROUP_NAME.
-        log_stream_name: AWS_LAMBDA_LOG_STREAM_NAME.
-        ends: when the invocation's time is over, on the monotonic clock.
-        identity: None: no Cognito identity calls.
-        client_context: None: no mobile application calls.
-    """
-
-    function_name: str
-    function_version: str
-    invoked_function_arn: str
-    memory_limit_in_mb: str
-    aws_request_id: str
-    log_group_name: str
-    log_stream_name: str
-    ends: float = field(repr=False)
-    identity: None = None
-    client_context: None = None
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Give the milliseconds that the invocation has left, 0 at the least."""
-        return max(int((self.ends - time.monotonic()) * 1000), 0)
-
-
 def invoke(
     target: Target,
     secrets: SecretsFile,
@@ -266,7 +150,7 @@ def invoke(
     """
     with Emulator(secrets.store, profile=profile, ready=False) as emulator:
         given = {**_lambda_environment(target), **emulator.environment(), **secrets.environment, **(variables or {})}
-        with _environment(given), _importable(target), closing(_resolver.shared()):
+        with _environment(given), importable(target), closing(_resolver.shared()):
             handler = target.load()
             emulator.open_gate()
             with _watched(on_resolve):
@@ -274,7 +158,7 @@ def invoke(
 
 
 def _called(handler: Callable[[Any, Any], Any], event: Any, timeout: float) -> Any:
-    context = _context(timeout)
+    context = LambdaContext.from_environment(timeout)
     result = handler(event, context)
     if inspect.isawaitable(result):
         import asyncio  # noqa: PLC0415 - most handlers do not need it
@@ -287,20 +171,6 @@ def _called(handler: Callable[[Any, Any], Any], event: Any, timeout: float) -> A
 
 async def _awaited(result: Awaitable[Any]) -> Any:
     return await result
-
-
-def _context(timeout: float) -> LambdaContext:
-    name = os.environ["AWS_LAMBDA_FUNCTION_NAME"]
-    return LambdaContext(
-        function_name=name,
-        function_version=os.environ["AWS_LAMBDA_FUNCTION_VERSION"],
-        invoked_function_arn=f"arn:aws:lambda:{os.environ['AWS_REGION']}:{_ACCOUNT}:function:{name}",
-        memory_limit_in_mb=os.environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"],
-        aws_request_id=str(uuid.uuid4()),
-        log_group_name=os.environ["AWS_LAMBDA_LOG_GROUP_NAME"],
-        log_stream_name=os.environ["AWS_LAMBDA_LOG_STREAM_NAME"],
-        ends=time.monotonic() + timeout,
-    )
 
 
 def _lambda_environment(target: Target) -> dict[str, str]:
@@ -348,20 +218,6 @@ def _set_variable(name: str, value: str) -> None:
         os.environ[name] = value
     except (OSError, ValueError):
         raise InputError(f"cannot set the environment variable {name!r}: no system takes this name or value.") from None
-
-
-@contextmanager
-def _importable(target: Target) -> Generator[None]:
-    path, module = list(sys.path), sys.modules.get(target.module)
-    sys.path.insert(0, str(target.folder))
-    try:
-        yield
-    finally:
-        sys.path[:] = path
-        if target.file is not None:
-            sys.modules.pop(target.module, None)
-            if module is not None:
-                sys.modules[target.module] = module
 
 
 class _Watch(logging.Filter):

@@ -471,4 +471,4 @@ def test_the_context_is_a_plain_object(tmp_path: Path) -> None:
 
     assert "function_name='app'" in shown
     assert "ends" not in shown
-    assert len(dataclasses.fields(LambdaContext)) == 10
+    assert len(dataclasses.fields(LambdaContext)) == 11
