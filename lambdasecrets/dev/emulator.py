@@ -10,6 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from lambdasecrets.dev._emulator.aws_api import MADE_UP_KEY, AwsApi, Call, read_call
 from lambdasecrets.dev._emulator.http_server import Answer, Connection, Request, Server
 from lambdasecrets.dev._emulator.profiles import PROFILES, TOKEN_HEADER, Moment, log
 from lambdasecrets.dev.faults import Fault, Refuse
@@ -40,6 +41,9 @@ class RequestRecord:
         milliseconds: from the request to the decision on its answer, without what a fault makes it wait then.
         token_ok: whether the request brought the right token.
         connection: the number of its connection, from 1: equal numbers mean a connection that was kept alive.
+        api: what was asked of AWS's own API, such as `secretsmanager:GetSecretValue`; None for a request to the
+            extension or the agent.
+        name: the secret, parameter or role that was asked of AWS's own API; None where it names none.
     """
 
     method: str
@@ -49,10 +53,15 @@ class RequestRecord:
     milliseconds: float
     token_ok: bool
     connection: int
+    api: str | None = None
+    name: str | None = None
 
 
 class Emulator:
     """Speak for the extension, or the agent, on a local port, in threads of this process.
+
+    On the same port it speaks for AWS itself: GetSecretValue, GetParameter and AssumeRole, past its own cache, so that
+    what a test asks of AWS reaches no account.
 
     Args:
         store: where the values come from.
@@ -98,6 +107,7 @@ class Emulator:
             max_connections=max_connections,
             stale_on_error=self._profile.serves_stale,
         )
+        self._aws = AwsApi(store)
         self.token: str = token or secrets.token_urlsafe(_TOKEN_BYTES)
         self._host = host
         self._wanted_port = port
@@ -148,8 +158,21 @@ class Emulator:
         return f"http://{self._host}:{self.port}"
 
     def environment(self) -> dict[str, str]:
-        """Return the variables that a handler needs to find it and to be let in."""
-        return {"AWS_SESSION_TOKEN": self.token, "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": str(self.port)}
+        """Return the variables that a handler needs to find it and to be let in, and by which AWS is this stand-in.
+
+        boto3's clients of Secrets Manager, Parameter Store and STS come here too; those of other services go where
+        they went before, with keys that no account knows.
+        """
+        return {
+            "AWS_ACCESS_KEY_ID": MADE_UP_KEY,
+            "AWS_ENDPOINT_URL_SECRETS_MANAGER": self.url,
+            "AWS_ENDPOINT_URL_SSM": self.url,
+            "AWS_ENDPOINT_URL_STS": self.url,
+            "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
+            "AWS_SECRET_ACCESS_KEY": MADE_UP_KEY,
+            "AWS_SESSION_TOKEN": self.token,
+            "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": str(self.port),
+        }
 
     def open_gate(self) -> None:
         """Serve from now on: the first invocation has begun."""
@@ -173,7 +196,8 @@ class Emulator:
         Args:
             fault: one of `lambdasecrets.dev.faults`.
             times: for how many requests; None until `clear_faults`.
-            match: only for requests with this text in their target, as it was received.
+            match: only for requests with this text in their target, as it was received; of AWS's own API, in the
+                API and the name, as `secretsmanager:GetSecretValue orders`.
 
         Raises:
             ValueError: times is less than 1, or `Refuse` has a match: a closed port sees no target.
@@ -239,7 +263,7 @@ class Emulator:
     def _due_fault(self, exchange: _Exchange) -> Fault | None:
         with self._lock:
             for armed in self._armed:
-                if armed.match in exchange.request.target and armed.fault.applies(exchange):
+                if armed.match in exchange.asked_for and armed.fault.applies(exchange):
                     break
             else:
                 return None
@@ -249,24 +273,34 @@ class Emulator:
                 self._armed.remove(armed)
             return armed.fault
 
-    def _answer(self, request: Request) -> Answer:
+    def _answer(self, request: Request, call: Call | None) -> Answer:
+        if call is not None:
+            return self._aws.answer(call, request, self.token)
         moment = Moment(self.token, self._is_ready, self._started().connections)
         return self._profile.answer(request, self._store, moment)
 
     def _note(self, exchange: _Exchange, status: int | None) -> None:
-        request = exchange.request
+        request, call = exchange.request, exchange.call
         record = RequestRecord(
             method=request.method,
             target=request.target,
             path=request.path,
             status=status,
             milliseconds=exchange.milliseconds(),
-            token_ok=request.headers.get(TOKEN_HEADER) == self.token,
+            token_ok=self._is_let_in(exchange),
             connection=exchange.connection_number,
+            api=None if call is None else call.api,
+            name=None if call is None else call.name,
         )
         with self._lock:
             self._journal.append(record)
-        _logger.debug("%s %s: %s", record.method, record.target, "no answer" if status is None else status)
+        _logger.debug("%s %s: %s", record.method, exchange.asked_for, "no answer" if status is None else status)
+
+    def _is_let_in(self, exchange: _Exchange) -> bool:
+        request = exchange.request
+        if exchange.call is not None:
+            return self._aws.is_let_in(request, self.token)
+        return request.headers.get(TOKEN_HEADER) == self.token
 
 
 @dataclass(slots=True)
@@ -285,12 +319,13 @@ class _Exchange:
         self,
         connection: Connection,
         request: Request,
-        answer: Callable[[Request], Answer],
+        answer: Callable[[Request, Call | None], Answer],
         note: Callable[[_Exchange, int | None], None],
         *,
         is_reused: bool,
     ) -> None:
         self.request = request
+        self.call = read_call(request)
         self.is_reused = is_reused
         self.connection_number = connection.number
         self._answer = answer
@@ -303,7 +338,11 @@ class _Exchange:
         self.reset = connection.reset
 
     def answer(self) -> Answer:
-        return self._answer(self.request)
+        return self._answer(self.request, self.call)
+
+    @property
+    def asked_for(self) -> str:
+        return self.request.target if self.call is None else f"{self.call.api} {self.call.name or ''}".rstrip()
 
     def send(self, answer: Answer) -> None:
         self.begin(answer.status)

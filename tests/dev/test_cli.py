@@ -355,7 +355,11 @@ def test_serve_until_a_signal(folder: Path, number: signal.Signals) -> None:
     """It prints where it is, answers, logs requests without values, and ends well."""
     with serving(folder, "--port", "0", "--token", "a b") as (process, line):
         found = re.fullmatch(
-            r"export STAGE=dev AWS_SESSION_TOKEN='a b' PARAMETERS_SECRETS_EXTENSION_HTTP_PORT=(\d+)\n", line
+            r"export STAGE=dev AWS_ACCESS_KEY_ID=made-up AWS_ENDPOINT_URL_SECRETS_MANAGER=http://127\.0\.0\.1:\d+ "
+            r"AWS_ENDPOINT_URL_SSM=http://127\.0\.0\.1:\d+ AWS_ENDPOINT_URL_STS=http://127\.0\.0\.1:\d+ "
+            r"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=false AWS_SECRET_ACCESS_KEY=made-up AWS_SESSION_TOKEN='a b' "
+            r"PARAMETERS_SECRETS_EXTENSION_HTTP_PORT=(\d+)\n",
+            line,
         )
         assert found
         status, body = ask(int(found[1]), "a b", "/secretsmanager/get?secretId=dev%2Fkey")

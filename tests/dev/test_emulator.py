@@ -25,6 +25,12 @@ def test_it_can_be_reached_as_soon_as_it_has_started() -> None:
         assert (heard.status, heard.body) == (200, golden("extension_secret.json"))
         assert emulator.url == f"http://127.0.0.1:{emulator.port}"
         assert emulator.environment() == {
+            "AWS_ACCESS_KEY_ID": "made-up",
+            "AWS_ENDPOINT_URL_SECRETS_MANAGER": emulator.url,
+            "AWS_ENDPOINT_URL_SSM": emulator.url,
+            "AWS_ENDPOINT_URL_STS": emulator.url,
+            "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
+            "AWS_SECRET_ACCESS_KEY": "made-up",
             "AWS_SESSION_TOKEN": emulator.token,
             "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": str(emulator.port),
         }

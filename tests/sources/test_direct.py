@@ -44,6 +44,8 @@ def lead_to(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lead boto3 to a URL, and let it make new clients."""
     for name, value in {**ACCESS, "AWS_ENDPOINT_URL": url}.items():
         monkeypatch.setenv(name, value)
+    for name in ("AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_SSM"):
+        monkeypatch.delenv(name, raising=False)
     direct._client.cache_clear()
 
 

@@ -96,7 +96,7 @@ class ExtensionProfile:
             return NOT_FOUND
         if request.method != "GET":
             return NOT_ALLOWED
-        answer = _outcome(lambda: resolve(query, store))
+        answer = ask_store(lambda: resolve(query, store))
         if isinstance(answer, StoreError):
             log(self.prefix, logging.ERROR, f"GET {request.path} {_asked_for(query)}: {answer}")
             return UNRESOLVED
@@ -164,7 +164,7 @@ class AgentProfile:
         if problem:
             return Answer(400, problem.encode(), None)
         secret_id = query["secretId"] if path_id is None else path_id
-        secret = _outcome(
+        secret = ask_store(
             lambda: store.secret(
                 secret_id,
                 version_id=query.get("versionId"),
@@ -198,7 +198,8 @@ def log(prefix: str, level: int, text: str) -> None:
     _log.log(level, "%s %s %s %s", prefix, now, _LEVELS.get(level, logging.getLevelName(level)), text)
 
 
-def _outcome(ask: Callable[[], _T]) -> _T | StoreError:
+def ask_store(ask: Callable[[], _T]) -> _T | StoreError:
+    """Ask a store; return what it gives, or its error, whatever it raises."""
     try:
         return ask()
     except StoreError as error:
