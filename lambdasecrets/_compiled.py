@@ -6,16 +6,17 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from lambdasecrets import _settings, _wire
-from lambdasecrets._declarations import Declaration, Parameter, Secret, bound
+from lambdasecrets._declarations import Parameter, Secret, VariableFault, bind, describe
 from lambdasecrets._parsing import Assembler, Reader, assembler, field_reader, reader
 from lambdasecrets._signature import Config, Node, Plan, Slot, slots
 from lambdasecrets._sources.request import Request
-from lambdasecrets.errors import MissingVariableError, ResolutionError, Subject, combined
+from lambdasecrets.errors import InvalidVariableError, MissingVariableError, ResolutionError, Subject, combined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _WAVES_KEPT = 16
+_Failure = tuple[Slot, VariableFault]
 NO_VALUE = object()
 """In the place of a value that does not exist, so that its default applies."""
 
@@ -65,26 +66,24 @@ class Prepared:
         Args:
             skip: parameters that the caller gave.
         """
-        if self._whole is not None and not skip:
+        if isinstance(self._whole, Wave) and not skip:
             return self._whole
         environment = tuple(map(_settings.variable, self._variables))
-        missing = self._missing(environment, skip) if None in environment else None
-        return missing or self._wave(environment, skip)
+        made = self._wave(environment, skip)
+        # Errors are made anew each time: what is raised is not kept.
+        return made if isinstance(made, Wave) else combined([self._error(*failure) for failure in made])
 
-    def _missing(self, environment: tuple[str | None, ...], skip: frozenset[str]) -> ResolutionError | None:
-        unset = {name for name, text in zip(self._variables, environment, strict=True) if text is None}
-        missing = [
-            MissingVariableError(_subject(self.plan.owner, [value], value.declaration), name)
-            for value in self._slots(skip)
-            for name in value.declaration.variables
-            if name in unset
-        ]
-        return combined(missing) if missing else None
+    def _make_wave(self, environment: tuple[str | None, ...], skip: frozenset[str]) -> Wave | list[_Failure]:
+        texts = dict(zip(self._variables, environment, strict=True))
+        pairs = [(slot, bind(slot.declaration, texts)) for slot in self._slots(skip)]
+        failures = [(slot, fault) for slot, faults in pairs if isinstance(faults, list) for fault in faults]
+        return failures or _wave_of(self.plan.owner, pairs, self._readers)
 
-    def _make_wave(self, environment: tuple[str | None, ...], skip: frozenset[str]) -> Wave:
-        filled = {name: text for name, text in zip(self._variables, environment, strict=True) if text is not None}
-        pairs = [(value, bound(value.declaration, filled)) for value in self._slots(skip)]
-        return _wave_of(self.plan.owner, pairs, self._readers)
+    def _error(self, slot: Slot, fault: VariableFault) -> ResolutionError:
+        subject = _subject(self.plan.owner, [slot], str(slot.declaration))
+        if fault.why is None:
+            return MissingVariableError(subject, fault.variable)
+        return InvalidVariableError(subject, fault.variable, fault.why, fault.remedy)
 
     def _slots(self, skip: frozenset[str]) -> list[Slot]:
         return list(slots(node for name, node in self.plan.nodes.items() if name not in skip))
@@ -148,7 +147,13 @@ def _where(plan: Plan, node: Node) -> str:
 
 def _wave_of(owner: str, pairs: Sequence[tuple[Slot, Any]], readers: Mapping[tuple[str, ...], Reader]) -> Wave:
     wanted = [
-        Wanted(value, declaration, _subject(owner, [value], declaration), _path(declaration), readers[value.path])
+        Wanted(
+            value,
+            declaration,
+            _subject(owner, [value], describe(value.declaration, declaration)),
+            _path(declaration),
+            readers[value.path],
+        )
         for value, declaration in pairs
     ]
     by_path: dict[str, list[Wanted]] = {}
@@ -158,7 +163,7 @@ def _wave_of(owner: str, pairs: Sequence[tuple[Slot, Any]], readers: Mapping[tup
         Request(
             path,
             items[0].declaration,
-            _subject(owner, [item.slot for item in items], items[0].declaration),
+            _subject(owner, [item.slot for item in items], items[0].subject.declarations[0]),
             is_optional=all(item.slot.optional for item in items),
         )
         for path, items in by_path.items()
@@ -166,13 +171,13 @@ def _wave_of(owner: str, pairs: Sequence[tuple[Slot, Any]], readers: Mapping[tup
     return Wave(tuple(wanted), tuple(requests))
 
 
-def _subject(owner: str, values: Sequence[Slot], declaration: Declaration) -> Subject:
-    return Subject(owner, tuple(".".join(value.path) for value in values if value.path), (str(declaration),))
+def _subject(owner: str, values: Sequence[Slot], declared: str) -> Subject:
+    return Subject(owner, tuple(".".join(value.path) for value in values if value.path), (declared,))
 
 
 def _path(declaration: Secret | Parameter) -> str:
     if isinstance(declaration, Secret):
-        version_id, stage = declaration.version_id, declaration.version_stage
-        return _wire.secret_path(declaration.name, version_id=version_id, version_stage=stage)
+        version_id, stage, role = declaration.version_id, declaration.version_stage, declaration.role_arn
+        return _wire.secret_path(declaration.name, version_id=version_id, version_stage=stage, role_arn=role)
     version, label, decrypt = declaration.version, declaration.label, declaration.decrypt
     return _wire.parameter_path(declaration.name, version=version, label=label, decrypt=decrypt)

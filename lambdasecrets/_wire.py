@@ -24,15 +24,19 @@ MAX_BODY_BYTES = 1024 * 1024
 _PRINTABLE = bytes(range(ord(" "), ord("~") + 1))
 
 
-def secret_path(name: str, *, version_id: str | None = None, version_stage: str | None = None) -> str:
+def secret_path(
+    name: str, *, version_id: str | None = None, version_stage: str | None = None, role_arn: str | None = None
+) -> str:
     """Build the path and query that ask for a secret.
 
     Args:
         name: name or ARN.
         version_id: the version's UUID.
         version_stage: a staging label, such as AWSPREVIOUS.
+        role_arn: the role to read it with; the agent knows roles, the extension does not.
     """
-    return f"{SECRETS_PATH}?{_query(secretId=name, versionStage=version_stage, versionId=version_id)}"
+    query = _query(secretId=name, versionStage=version_stage, versionId=version_id, roleArn=role_arn)
+    return f"{SECRETS_PATH}?{query}"
 
 
 def parameter_path(name: str, *, version: int | None = None, label: str | None = None, decrypt: bool = True) -> str:

@@ -6,6 +6,7 @@
     └── ResolutionError                        an invocation did not get a value
         ├── SeveralErrors                      more than one declaration failed; `errors` holds each
         ├── MissingVariableError               a name's {PLACEHOLDER} is not in the environment
+        ├── InvalidVariableError               what fills a {PLACEHOLDER} makes no name that AWS could have
         ├── NoTokenError                       there is no session token: this is not a Lambda
         ├── ExtensionUnavailableError          nothing listens on the extension's port
         ├── ExtensionNotReadyError             the extension serves no traffic yet
@@ -31,7 +32,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 LOG_PREFIX = "[AWS Parameters and Secrets Lambda Extension]"
 """How the extension begins every line that it writes to the function's log."""
@@ -63,19 +64,31 @@ class Subject(NamedTuple):
 
 
 class Permission(NamedTuple):
-    """The IAM statement that a declaration needs.
+    """One IAM statement that a declaration needs.
 
     Attributes:
         action: such as `secretsmanager:GetSecretValue`.
         resource: an ARN, with wildcards for what a name does not tell.
+        condition: as IAM writes it, `{operator: {key: value}}`; None for none.
+        role: the ARN of the role whose policy needs it; None for the function's own.
     """
 
     action: str
     resource: str
+    condition: Mapping[str, Mapping[str, str]] | None = None
+    role: str | None = None
+
+    def __hash__(self) -> int:
+        """Follow `__eq__`, without the condition: a mapping has no hash."""
+        return hash((self.action, self.resource, self.role))
 
     def __str__(self) -> str:
-        """Read as "action on resource"."""
-        return f"{self.action} on {self.resource}"
+        """Read as "action on resource", and whose policy needs it where it is not the function's own role."""
+        return f"{self.action} on {self.resource}{f' (in the policy of {self.role})' if self.role else ''}"
+
+
+def _list(permissions: Sequence[Permission]) -> str:
+    return " and ".join(map(str, permissions))
 
 
 class Problem(NamedTuple):
@@ -210,6 +223,20 @@ class MissingVariableError(ResolutionError):
             f"the environment variable {variable} is not set",
             "Set it in the function's configuration (locally: in the [environment] table of the secrets file).",
         )
+
+
+class InvalidVariableError(ResolutionError):
+    """What fills a placeholder makes no name that AWS could have, so that nothing was sent.
+
+    Attributes:
+        variable: the environment variable, or `context.tenant_id`. Its text is not shown.
+    """
+
+    variable: str
+
+    def __init__(self, subject: Subject, variable: str, why: str, remedy: str) -> None:
+        self.variable = variable
+        super().__init__(subject, why, remedy)
 
 
 class NoTokenError(ResolutionError):
@@ -367,7 +394,7 @@ class AnswerError(ResolutionError):
     Attributes:
         code: AWS's error code, such as `ResourceNotFoundException`.
         status: the HTTP status.
-        permission: what the function's role must be allowed to do.
+        permissions: what the function's role must be allowed to do.
     """
 
     reason: ClassVar[str] = "AWS answered with an error"
@@ -375,11 +402,12 @@ class AnswerError(ResolutionError):
 
     code: str
     status: int
-    permission: Permission
+    permissions: tuple[Permission, ...]
 
-    def __init__(self, subject: Subject, code: str, status: int, permission: Permission) -> None:
-        self.code, self.status, self.permission = code, status, permission
-        super().__init__(subject, f"{self.reason} ({code}, status {status})", self.advice.format(permission=permission))
+    def __init__(self, subject: Subject, code: str, status: int, permissions: Sequence[Permission]) -> None:
+        self.code, self.status, self.permissions = code, status, tuple(permissions)
+        advice = self.advice.format(permissions=_list(self.permissions))
+        super().__init__(subject, f"{self.reason} ({code}, status {status})", advice)
 
 
 class NotFoundError(AnswerError):
@@ -393,7 +421,7 @@ class AccessDeniedError(AnswerError):
     """The role may not read it."""
 
     reason = "the role may not read it"
-    advice = "Allow {permission} in the role's policy."
+    advice = "Allow {permissions} in the role's policy."
 
 
 class DecryptionError(AnswerError):
@@ -407,18 +435,18 @@ class UnresolvedError(ResolutionError):
     """AWS refused, and the extension does not say why: it answers every cause with the same words.
 
     Attributes:
-        permission: what the function's role must be allowed to do.
+        permissions: what the function's role must be allowed to do.
     """
 
-    permission: Permission
+    permissions: tuple[Permission, ...]
 
-    def __init__(self, subject: Subject, permission: Permission) -> None:
-        self.permission = permission
+    def __init__(self, subject: Subject, permissions: Sequence[Permission]) -> None:
+        self.permissions = tuple(permissions)
         super().__init__(
             subject,
             "AWS refused, and the extension does not tell why. One of:\n"
             "  - it does not exist in this account and Region, or not in that version, stage or label\n"
-            f"  - the function's role may not call {permission}\n"
+            f"  - the function's role may not call {_list(self.permissions)}\n"
             "  - the role may not call kms:Decrypt on its customer-managed key\n"
             "  - AWS throttled the call, or could not be reached\n"
             "The cause is in the function's log",

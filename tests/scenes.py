@@ -62,6 +62,7 @@ SCENES = {
         change=_deny_and_spoil,
     ),
     "MissingVariableError": Scene(variables={"STAGE": None}),
+    "InvalidVariableError": Scene(variables={"STAGE": '"dev"'}),
     "NoTokenError": Scene(variables={"AWS_SESSION_TOKEN": None}),
     "ExtensionUnavailableError": Scene(fault=EVERY_FAULT["refuse"]),
     "ExtensionNotReadyError": Scene(fault=EVERY_FAULT["not-ready"]),

@@ -183,7 +183,7 @@ def test_nothing_is_built_at_an_invocation() -> None:
     assert Counted.asked == built > 0
 
 
-BUILDERS = frozenset({"_wave_of", "bound", "handler_plan", "parameter_path", "quote", "reader", "secret_path"})
+BUILDERS = frozenset({"_wave_of", "bind", "handler_plan", "parameter_path", "quote", "reader", "secret_path"})
 
 
 def calls(function: Callable[[], object]) -> Counter[str]:

@@ -17,6 +17,7 @@ from lambdasecrets.errors import (
     ExtensionNotReadyError,
     ExtensionUnavailableError,
     InvalidValueError,
+    InvalidVariableError,
     LambdaSecretsError,
     MissingVariableError,
     NotFoundError,
@@ -37,8 +38,8 @@ from lambdasecrets.errors import (
 
 DATABASE = Subject("app.handler", ("database",), ("Secret('orders/database')",))
 PAGE_SIZE = Subject("app.handler", ("page_size",), ("Parameter('/orders/page-size')",))
-READ_DATABASE = Permission("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:*:*:secret:orders/database-??????")
-READ_PAGE_SIZE = Permission("ssm:GetParameter", "arn:aws:ssm:*:*:parameter/orders/page-size")
+READ_DATABASE = (Permission("secretsmanager:GetSecretValue", "arn:*:secretsmanager:*:*:secret:orders/database-??????"),)
+READ_PAGE_SIZE = (Permission("ssm:GetParameter", "arn:*:ssm:*:*:parameter/orders/page-size"),)
 
 MESSAGES: dict[LambdaSecretsError, str] = {
     DeclarationError("parameter 'x' of app.handler", "it has no type", "Give it one."): (
@@ -54,6 +55,10 @@ MESSAGES: dict[LambdaSecretsError, str] = {
     MissingVariableError(DATABASE, "STAGE"): (
         "Cannot resolve 'database' of app.handler, Secret('orders/database'): the environment variable STAGE is not "
         "set. Set it in the function's configuration (locally: in the [environment] table of the secrets file)."
+    ),
+    InvalidVariableError(DATABASE, "STAGE", "with STAGE filled in, its name has a space", "Take it out."): (
+        "Cannot resolve 'database' of app.handler, Secret('orders/database'): with STAGE filled in, its name has a "
+        "space. Take it out."
     ),
     NoTokenError(DATABASE): (
         "Cannot resolve 'database' of app.handler, Secret('orders/database'): there is no AWS_SESSION_TOKEN, so this "
@@ -124,7 +129,7 @@ MESSAGES: dict[LambdaSecretsError, str] = {
     AccessDeniedError(DATABASE, "AccessDeniedException", 400, READ_DATABASE): (
         "Cannot resolve 'database' of app.handler, Secret('orders/database'): the role may not read it "
         "(AccessDeniedException, status 400). Allow secretsmanager:GetSecretValue on "
-        "arn:aws:secretsmanager:*:*:secret:orders/database-?????? in the role's policy."
+        "arn:*:secretsmanager:*:*:secret:orders/database-?????? in the role's policy."
     ),
     DecryptionError(DATABASE, "DecryptionFailure", 400, READ_DATABASE): (
         "Cannot resolve 'database' of app.handler, Secret('orders/database'): it could not be decrypted "
@@ -136,7 +141,7 @@ MESSAGES: dict[LambdaSecretsError, str] = {
         "tell why. One of:\n"
         "  - it does not exist in this account and Region, or not in that version, stage or label\n"
         "  - the function's role may not call secretsmanager:GetSecretValue on "
-        "arn:aws:secretsmanager:*:*:secret:orders/database-??????\n"
+        "arn:*:secretsmanager:*:*:secret:orders/database-??????\n"
         "  - the role may not call kms:Decrypt on its customer-managed key\n"
         "  - AWS throttled the call, or could not be reached\n"
         "The cause is in the function's log. Look for lines that begin "
@@ -228,6 +233,7 @@ def test_attributes_of_resolution_errors() -> None:
     assert (unavailable.subject, unavailable.port, unavailable.seconds) == (DATABASE, 2773, 1.0)
     assert unavailable.why == "nothing answered on 127.0.0.1:2773 for 1.0 s"
     assert MissingVariableError(DATABASE, "STAGE").variable == "STAGE"
+    assert InvalidVariableError(DATABASE, "STAGE", "it rains", "Wait.").variable == "STAGE"
     assert ExtensionNotReadyError(DATABASE, 1.5).seconds == 1.5
     assert TokenRejectedError(DATABASE, 403).status == 403
     late = DeadlineExceededError(DATABASE, 5.0, "timeout")
@@ -237,8 +243,8 @@ def test_attributes_of_resolution_errors() -> None:
     protocol = ProtocolError(DATABASE, 200, "is no JSON")
     assert (protocol.status, protocol.detail) == (200, "is no JSON")
     answer = NotFoundError(DATABASE, "ResourceNotFoundException", 400, READ_DATABASE)
-    assert (answer.code, answer.status, answer.permission) == ("ResourceNotFoundException", 400, READ_DATABASE)
-    assert UnresolvedError(DATABASE, READ_DATABASE).permission == READ_DATABASE
+    assert (answer.code, answer.status, answer.permissions) == ("ResourceNotFoundException", 400, READ_DATABASE)
+    assert UnresolvedError(DATABASE, READ_DATABASE).permissions == READ_DATABASE
     invalid = InvalidValueError(DATABASE, "int", [Problem((), "int_parsing")])
     assert ("int", (Problem((), "int_parsing"),)) == (invalid.expected, invalid.problems)
 
@@ -295,6 +301,17 @@ def test_combined_keeps_remedies_apart() -> None:
     error = combined(denied)
     assert isinstance(error, SeveralErrors)
     assert tuple(denied) == error.errors
+
+
+def test_several_permissions() -> None:
+    """A remedy names every permission that is needed, and whose policy needs it."""
+    role = "arn:aws:iam::999988887777:role/reader"
+    needed = (Permission("sts:AssumeRole", role), Permission("secretsmanager:GetSecretValue", "arn", role=role))
+    text = f"sts:AssumeRole on {role} and secretsmanager:GetSecretValue on arn (in the policy of {role})"
+    assert AccessDeniedError(DATABASE, "AccessDeniedException", 400, needed).remedy == (
+        f"Allow {text} in the role's policy."
+    )
+    assert f"  - the function's role may not call {text}\n" in UnresolvedError(DATABASE, needed).why
 
 
 def test_combined_counts_declarations() -> None:

@@ -35,7 +35,7 @@ PARAMETER = Request("/p", Parameter("/p"), SUBJECT)
 OPTIONAL = Request("/s", Secret("s"), SUBJECT, is_optional=True)
 OLD, NEW, NEWEST = RawValue("old", None, "1"), RawValue("new", None, "2"), RawValue("newest", None, "3")
 NONE = Ages(0.0, 0.0)
-UNRESOLVED = UnresolvedError(SUBJECT, Permission("a", "b"))
+UNRESOLVED = UnresolvedError(SUBJECT, [Permission("a", "b")])
 TRANSIENT = [
     ExtensionUnavailableError(SUBJECT, 2773, 1.0),
     ExtensionNotReadyError(SUBJECT, 1.0),
@@ -47,8 +47,8 @@ LASTING = [
     NoTokenError(SUBJECT),
     TokenRejectedError(SUBJECT, 401),
     ProtocolError(SUBJECT, 200, "is wrong"),
-    NotFoundError(SUBJECT, "ResourceNotFoundException", 400, Permission("a", "b")),
-    AccessDeniedError(SUBJECT, "AccessDeniedException", 400, Permission("a", "b")),
+    NotFoundError(SUBJECT, "ResourceNotFoundException", 400, [Permission("a", "b")]),
+    AccessDeniedError(SUBJECT, "AccessDeniedException", 400, [Permission("a", "b")]),
     InvalidValueError(SUBJECT, "int", ()),
 ]
 
@@ -223,7 +223,7 @@ def test_warns_once_of_a_default_that_may_hide_a_refusal(caplog: pytest.LogCaptu
 
 def test_does_not_warn_where_the_answer_is_clear(caplog: pytest.LogCaptureFixture) -> None:
     """The agent says that a value does not exist: there is nothing to warn of."""
-    error = NotFoundError(SUBJECT, "ResourceNotFoundException", 400, Permission("a", "b"))
+    error = NotFoundError(SUBJECT, "ResourceNotFoundException", 400, [Permission("a", "b")])
     assert Memory().judged(OPTIONAL, error, NONE, now()) == Got(None, "default")
     assert caplog.records == []
 

@@ -121,7 +121,7 @@ class PendingRequest:
         if verdict.reason is Reason.TOKEN:
             return TokenRejectedError(subject, verdict.status or 0)
         if verdict.reason is Reason.REFUSED_BY_AWS:
-            return UnresolvedError(subject, self.request.declaration.permission)
+            return UnresolvedError(subject, self.request.declaration.permissions())
         return ServerError(subject, verdict.status, 1 + sum(self.retries.values()), seconds)
 
 
@@ -190,7 +190,7 @@ def _read_agent_error(request: Request, code: str, status: int) -> Verdict:
         return Retry(Reason.BUSY, status)
     # The code is shown where it is an AWS error code: a word. Anything else is not for the eyes.
     shown = code if code.isalnum() and code.isascii() and len(code) <= _LONGEST_CODE else "unknown"
-    return _AGENT_ERRORS.get(code, AnswerError)(request.subject, shown, status, request.declaration.permission)
+    return _AGENT_ERRORS.get(code, AnswerError)(request.subject, shown, status, request.declaration.permissions())
 
 
 _LONGEST_CODE = 64

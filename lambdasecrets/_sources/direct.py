@@ -64,7 +64,7 @@ def _fetched(request: Request) -> Fetched:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     except Exception as error:  # noqa: BLE001 - a thread that dies of its error leaves the caller waiting
         code, status = type(error).__name__, 0
-    return AnswerError(request.subject, code, status, request.declaration.permission)
+    return AnswerError(request.subject, code, status, request.declaration.permissions())
 
 
 def _value(declaration: Secret | Parameter) -> RawValue:

@@ -124,7 +124,9 @@ def test_an_event_from_a_file_and_a_variable(folder: Path) -> None:
     code, out, err = invoke(folder, "app.py:handler", "--event", "@event.json", "--env", "STAGE=test")
 
     assert (code, out) == (1, "")
-    assert "UnresolvedError: Cannot resolve 'key' of app.handler, Secret('test/key'): AWS refused" in err
+    assert (
+        "UnresolvedError: Cannot resolve 'key' of app.handler, Secret('{STAGE}/key') (filled in as 'test/key')" in err
+    )
     assert "ERROR GET /secretsmanager/get 'test/key': ResourceNotFoundException: " in err
 
 
@@ -147,7 +149,7 @@ def test_the_agents_profile(folder: Path) -> None:
     code, out, err = invoke(folder, "app.py:handler", "--profile", "agent", "--env", "STAGE=test")
 
     assert (code, out) == (1, "")
-    assert "NotFoundError: Cannot resolve 'key' of app.handler, Secret('test/key')" in err
+    assert "NotFoundError: Cannot resolve 'key' of app.handler, Secret('{STAGE}/key') (filled in as 'test/key')" in err
 
 
 def test_a_default_has_no_version(folder: Path) -> None:
@@ -167,7 +169,8 @@ def test_an_error_of_the_library_is_told_plainly(folder: Path) -> None:
         "Not all resolved for app.refused in N ms\n"
         "  PARAMETER  KIND    NAME     SOURCE  VERSION\n"
         "  key        secret  dev/key  server  <id>\n"
-        "InvalidValueError: Cannot resolve 'key' of app.refused, Secret('dev/key'): the value does not fit int\n"
+        "InvalidValueError: Cannot resolve 'key' of app.refused, Secret('{STAGE}/key') (filled in as "
+        "'dev/key'): the value does not fit int\n"
         "  - int_parsing\n"
         "The value itself is not shown. Correct the value in AWS, or the declared type.\n"
     )

@@ -21,13 +21,13 @@ GET_SECRET = "secretsmanager:GetSecretValue"
 def missing_secret() -> UnresolvedError:
     """Give the error that a user would read."""
     subject = Subject("failing.missing_secret", ("key",), ("Secret('failing/missing')",))
-    return UnresolvedError(subject, Permission(GET_SECRET, "arn:aws:secretsmanager:*:*:secret:failing/missing-??????"))
+    return UnresolvedError(subject, [Permission(GET_SECRET, "arn:*:secretsmanager:*:*:secret:failing/missing-??????")])
 
 
 def missing_parameter() -> UnresolvedError:
     """Give the error that a user would read."""
     subject = Subject("failing.missing_parameter", ("size",), ("Parameter('/failing/missing')",))
-    return UnresolvedError(subject, Permission("ssm:GetParameter", "arn:aws:ssm:*:*:parameter/failing/missing"))
+    return UnresolvedError(subject, [Permission("ssm:GetParameter", "arn:*:ssm:*:*:parameter/failing/missing")])
 
 
 @pytest.mark.parametrize(
@@ -69,12 +69,12 @@ def test_denied(run: Run, aws: AwsDouble) -> None:
     aws.client("secretsmanager").create_secret(Name="failing/present", SecretString="made up")
     role = aws.environment("ssm:GetParameter")
     subject = Subject("failing.present", ("key",), ("Secret('failing/present')",))
-    resource = "arn:aws:secretsmanager:*:*:secret:failing/present-??????"
+    resource = "arn:*:secretsmanager:*:*:secret:failing/present-??????"
 
     with run("failing.present", **role) as function, aws.enforcing_iam():
         error = function.invoke()
 
-    assert error["errorMessage"] == str(UnresolvedError(subject, Permission(GET_SECRET, resource)))
+    assert error["errorMessage"] == str(UnresolvedError(subject, [Permission(GET_SECRET, resource)]))
     assert f"is not authorized to perform: {GET_SECRET}" in function.log
     assert "made up" not in function.log
 

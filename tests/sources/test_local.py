@@ -186,7 +186,7 @@ def test_one_fault_after_another(client: Client, emulator: Emulator, store: Memo
                 "AWS refused, and the extension does not tell why. One of:\n"
                 "  - it does not exist in this account and Region, or not in that version, stage or label\n"
                 "  - the function's role may not call secretsmanager:GetSecretValue on "
-                "arn:aws:secretsmanager:*:*:secret:s-??????\n"
+                "arn:*:secretsmanager:*:*:secret:s-??????\n"
                 "  - the role may not call kms:Decrypt on its customer-managed key\n"
                 "  - AWS throttled the call, or could not be reached\n"
                 "The cause is in the function's log. Look for lines that begin \"[AWS Parameters and Secrets Lambda "
@@ -476,7 +476,7 @@ def test_the_agent_says_what_is_denied(client: Client, agent: Emulator, store: M
     store.deny("s")
     assert str(failure(fetch(client))) == (
         f"{WANTED}: the role may not read it (AccessDeniedException, status 400). Allow secretsmanager:GetSecretValue "
-        "on arn:aws:secretsmanager:*:*:secret:s-?????? in the role's policy."
+        "on arn:*:secretsmanager:*:*:secret:s-?????? in the role's policy."
     )
     assert len(agent.requests) == 1
 
