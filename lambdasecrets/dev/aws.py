@@ -109,6 +109,7 @@ def _limits(max_connections: int, timeout: float) -> Config:
         connect_timeout=seconds,
         read_timeout=seconds,
         retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+        parameter_validation=False,  # what AWS refuses, AWS refuses in its own words
     )
 
 

@@ -8,11 +8,12 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from lambdasecrets.dev._emulator.aws_api import MADE_UP_KEY, AwsApi, Call, read_call
 from lambdasecrets.dev._emulator.http_server import Answer, Connection, Request, Server
-from lambdasecrets.dev._emulator.profiles import PROFILES, TOKEN_HEADER, Moment, log
+from lambdasecrets.dev._emulator.profiles import PROFILES, Moment, log
 from lambdasecrets.dev.faults import Fault, Refuse
 from lambdasecrets.dev.stores import CachedStore, Store
 
@@ -136,7 +137,10 @@ class Emulator:
         """
         if self._server is not None:
             raise RuntimeError("Cannot start an emulator twice: make another one.")
-        self._server = Server(self._host, self._wanted_port, self._serve)
+        profile = self._profile
+        self._server = Server(
+            self._host, self._wanted_port, self._serve, delays=profile.delays_writes, refuse=profile.refuse
+        )
         self._server.listen()
         log(self._profile.prefix, logging.INFO, f"Serving on port {self.port}")
         return self
@@ -155,7 +159,8 @@ class Emulator:
     @property
     def url(self) -> str:
         """Its base URL, without a slash at the end."""
-        return f"http://{self._host}:{self.port}"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self.port}"
 
     def environment(self) -> dict[str, str]:
         """Return the variables that a handler needs to find it and to be let in, and by which AWS is this stand-in.
@@ -250,7 +255,8 @@ class Emulator:
             request = connection.read_request(self._max_age)
             if request is None:
                 return
-            exchange = _Exchange(connection, request, self._answer, self._note, is_reused=is_reused)
+            answer = partial(self._answer, connection)
+            exchange = _Exchange(connection, request, answer, self._note, is_reused=is_reused)
             fault = self._due_fault(exchange)
             if fault is None:
                 exchange.send(exchange.answer())
@@ -273,10 +279,10 @@ class Emulator:
                 self._armed.remove(armed)
             return armed.fault
 
-    def _answer(self, request: Request, call: Call | None) -> Answer:
+    def _answer(self, connection: Connection, request: Request, call: Call | None) -> Answer:
         if call is not None:
             return self._aws.answer(call, request, self.token)
-        moment = Moment(self.token, self._is_ready, self._started().connections)
+        moment = Moment(self.token, self._is_ready, connection.crowd)
         return self._profile.answer(request, self._store, moment)
 
     def _note(self, exchange: _Exchange, status: int | None) -> None:
@@ -300,7 +306,7 @@ class Emulator:
         request = exchange.request
         if exchange.call is not None:
             return self._aws.is_let_in(request, self.token)
-        return request.headers.get(TOKEN_HEADER) == self.token
+        return self._profile.has_token(request, self.token)
 
 
 @dataclass(slots=True)
@@ -346,7 +352,7 @@ class _Exchange:
 
     def send(self, answer: Answer) -> None:
         self.begin(answer.status)
-        self.send_bytes(answer.encode(is_last=self.request.is_last))
+        self.send_bytes(answer.encode(self.request))
 
     def begin(self, status: int | None) -> None:
         if not self._has_begun:

@@ -7,6 +7,7 @@ and would be measured as the cost of the client; and it has no way to reset, dri
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import re
 import selectors
@@ -14,19 +15,46 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from http import HTTPStatus
 
-_MAX_HEAD_BYTES = 64 * 1024
+_MAX_HEAD_BYTES = 512 * 1024  # the agent takes a header of 400 KB
+_MAX_TARGET_BYTES = 65534
+_MAX_FIELDS = 100
 _MAX_BODY_BYTES = 64 * 1024
 _RECEIVE_BYTES = 64 * 1024
 _BACKLOG = 1024
 _SEND_SECONDS = 30.0  # a client that does not read has left
 _STOP_SECONDS = 5.0
-_HEAD_END = b"\r\n\r\n"
+_FULL_SECONDS = 0.05
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time at all
+
+# What a request is made of. A line ends with a line feed, and mostly with a carriage return before it.
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
+_WORD = rb"[\w!#$%&'*+.^`|~-]+"
+_TARGET = rb"(?:/|(?i:https?)://|\*|(?<=^CONNECT ))[!#-;=?-~\x80-\xff]*"
+_FIRST_LINE = re.compile(rb"(%b) (%b) HTTP/1\.([01])" % (_WORD, _TARGET), re.ASCII)
+_FIELD = re.compile(rb"(%b):[ \t]*([\t -~\x80-\xff]*?)[ \t]*" % _WORD, re.ASCII)
+_NO_REQUEST = re.compile(rb"(?!%b[ \r\n]|%b\Z)|[^\r\n]*\r[^\n]" % (_WORD, _WORD), re.ASCII)
+"""What cannot become a request, however it goes on: a TLS handshake, say, whose client waits for an answer."""
+_LINE = re.compile(rb"([^\r\n]*)\r?\n")
+_LINE_END = re.compile(rb"\r?\n")
+_CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})(?:[ \t]*;[^\r\n]*)?\r\n")
+_ABSOLUTE_FORM = re.compile(r"https?://[^/?#]*(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+
+
+class BadRequestError(Exception):
+    """What came is no request, and no more can be read of its connection.
+
+    Args:
+        status: what a server answers to it.
+    """
+
+    def __init__(self, status: int = 400) -> None:
+        super().__init__(status)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +62,11 @@ class Request:
     """A request as it was received.
 
     Attributes:
-        target: the path and the query, still percent-encoded.
-        headers: by their names in lower case; the last of equal ones.
-        body: what came after the head; empty where its length was not announced, or is more than 64 KiB.
+        target: the path and the query, still percent-encoded; perhaps with a scheme and a host before them.
+        version: `HTTP/1.1` or `HTTP/1.0`.
+        headers: by their names in lower case; the first of equal ones.
+        body: what came after the head; empty where it is more than 64 KiB.
+        is_read: whether the whole body was read.
     """
 
     method: str
@@ -44,30 +74,31 @@ class Request:
     version: str
     headers: Mapping[str, str] = field(repr=False)  # the token is among them
     body: bytes = field(default=b"", repr=False)
+    is_read: bool = True
 
     @property
     def path(self) -> str:
-        """The target without its query, still percent-encoded."""
-        return self.target.partition("?")[0]
+        """The target's path, still percent-encoded."""
+        return self._origin_form.partition("?")[0] or "/"
 
     @property
     def query(self) -> str:
         """The target's query, still percent-encoded."""
-        return self.target.partition("?")[2]
+        return self._origin_form.partition("?")[2]
 
     @property
     def is_last(self) -> bool:
         """Whether the connection ends with the answer: the client says so, or there is a body that is not read."""
         connection = self.headers.get("connection", "").lower()
-        is_unread = self.body_bytes is None
-        return is_unread or "close" in connection or (self.version == "HTTP/1.0" and "keep-alive" not in connection)
+        is_kept = self.version == "HTTP/1.1" or "keep-alive" in connection
+        # Of a length and chunks together the chunks count, and what follows is not sure.
+        is_sure = self.is_read and not {"content-length", "transfer-encoding"} <= self.headers.keys()
+        return "close" in connection or not (is_kept and is_sure)
 
     @property
-    def body_bytes(self) -> int | None:
-        """How long the body is; None where it is not read, for its length is not announced or is too much."""
-        length = self.headers.get("content-length", "0")
-        is_known = re.fullmatch("[0-9]{1,9}", length) is not None and "transfer-encoding" not in self.headers
-        return int(length) if is_known and int(length) <= _MAX_BODY_BYTES else None
+    def _origin_form(self) -> str:
+        absolute = _ABSOLUTE_FORM.fullmatch(self.target)
+        return absolute["rest"] if absolute else self.target
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +108,14 @@ class Answer:
     Attributes:
         content_type: the Content-Type header, or None for none.
         headers: further headers.
+        lowers_names: whether the headers' names are written in lower case.
     """
 
     status: int
     body: bytes = field(repr=False)
     content_type: str | None = "text/plain; charset=utf-8"
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    lowers_names: bool = False
 
     def head(self, *, version: str = "HTTP/1.1", length: int | None = None, **more: str) -> bytes:
         """Return the status line and the headers.
@@ -92,19 +125,27 @@ class Answer:
             length: the Content-Length header, or None for none.
             more: further headers, with `_` for `-`.
         """
-        lines = [f"{version} {self.status} {_phrase(self.status)}", f"Date: {formatdate(usegmt=True)}"]
+        fields = {"Date": formatdate(usegmt=True)}
         if self.content_type is not None:
-            lines.append(f"Content-Type: {self.content_type}")
+            fields["Content-Type"] = self.content_type
         if length is not None:
-            lines.append(f"Content-Length: {length}")
-        lines += [f"{name}: {value}" for name, value in self.headers.items()]
-        lines += [f"{name.replace('_', '-')}: {value}" for name, value in more.items()]
-        return "\r\n".join(lines).encode("latin-1") + _HEAD_END
+            fields["Content-Length"] = str(length)
+        fields |= {**self.headers, **{name.replace("_", "-"): value for name, value in more.items()}}
+        lines = [f"{name.lower() if self.lowers_names else name}: {value}" for name, value in fields.items()]
+        return "\r\n".join([f"{version} {self.status} {_phrase(self.status)}", *lines, "", ""]).encode("latin-1")
 
-    def encode(self, *, is_last: bool = False) -> bytes:
-        """Return the whole answer as a well-behaved server sends it."""
-        more = {"Connection": "close"} if is_last else {}
-        return self.head(length=len(self.body), **more) + self.body
+    def encode(self, request: Request) -> bytes:
+        """Return the whole answer to a request, as a well-behaved server sends it."""
+        is_old = request.version == "HTTP/1.0"
+        more = {}
+        if request.is_last != is_old:  # the other one is what each version takes for granted
+            more["Connection"] = "close" if request.is_last else "keep-alive"
+        head = self.head(version=request.version, length=len(self.body), **more)
+        return head if request.method == "HEAD" else head + self.body
+
+    def encode_refusal(self) -> bytes:
+        """Return the whole answer to what is no request."""
+        return self.head(length=len(self.body), Connection="close") + self.body
 
 
 class Connection:
@@ -113,19 +154,34 @@ class Connection:
     Args:
         accepted: the socket.
         number: its number since the server was made, from 1.
+        crowd: how many connections were open when it was accepted, itself included.
+        delays: leave Nagle's algorithm on: a small write waits in the kernel until the client has acknowledged
+            the one before it.
+        refuse: makes the answer to what is no request, from its status; None for none.
     """
 
-    def __init__(self, accepted: socket.socket, number: int) -> None:
+    def __init__(
+        self,
+        accepted: socket.socket,
+        number: int,
+        crowd: int = 1,
+        *,
+        delays: bool = False,
+        refuse: Callable[[int], Answer] | None = None,
+    ) -> None:
         accepted.settimeout(None)  # not every system lets it differ from the listening socket
-        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, not delays)
         self._socket = accepted
+        self._refuse = refuse
         self._buffer = b""
+        self._ends = math.inf
         self._accepted = time.monotonic()
         self.number = number
+        self.crowd = crowd
         self.is_open = True
 
     def read_request(self, max_age: float = math.inf) -> Request | None:
-        """Wait for the next request; None when the client left or sent what is no request.
+        """Wait for the next request; None when the client left, or sent what is no request and was told so.
 
         Args:
             max_age: seconds after it was accepted at which the connection ends, whether it is used or not.
@@ -134,27 +190,77 @@ class Connection:
             TimeoutError: the connection reached that age.
             OSError: the connection broke.
         """
-        while _HEAD_END not in self._buffer:
-            if len(self._buffer) > _MAX_HEAD_BYTES or not self._receive(max_age):
-                return None
-        head, _, self._buffer = self._buffer.partition(_HEAD_END)
-        request = _parsed(head.decode("latin-1"))
-        return request and self._read_body(request, max_age)
+        self._ends = self._accepted + max_age
+        try:
+            return self._read_body(_parsed(self._read_head()))
+        except EOFError:
+            return None
+        except BadRequestError as error:
+            if self._refuse is not None:
+                self.send(self._refuse(error.status).encode_refusal())
+            return None
 
-    def _read_body(self, request: Request, max_age: float) -> Request | None:
-        length = request.body_bytes or 0
+    def _read_head(self) -> bytes:
+        while True:
+            self._buffer = self._buffer.lstrip(b"\r\n")
+            end = _HEAD_END.search(self._buffer)
+            if end is not None:
+                head, self._buffer = self._buffer[: end.start()], self._buffer[end.end() :]
+                return head
+            if self._buffer and _NO_REQUEST.match(self._buffer):
+                raise BadRequestError
+            if len(self._buffer) > _MAX_HEAD_BYTES:
+                raise BadRequestError(431)
+            self._receive()
+
+    def _read_body(self, request: Request) -> Request:
+        if "transfer-encoding" in request.headers:
+            body = self._read_chunks()
+        else:
+            length = int(request.headers.get("content-length", "0"))
+            body = self._read_bytes(length) if length <= _MAX_BODY_BYTES else None
+        return replace(request, body=body or b"", is_read=body is not None)
+
+    def _read_chunks(self) -> bytes | None:
+        body = b""
+        while size := int(self._read_line(_CHUNK_SIZE)[1], 16):
+            if len(body) + size > _MAX_BODY_BYTES:
+                return None
+            body += self._read_bytes(size)
+            self._read_line(_LINE_END)
+        while self._read_line(_LINE)[1]:
+            pass  # a trailer
+        return body
+
+    def _read_line(self, pattern: re.Pattern[bytes]) -> re.Match[bytes]:
+        while b"\n" not in self._buffer:
+            if len(self._buffer) > _MAX_HEAD_BYTES:
+                raise BadRequestError(431)
+            self._receive()
+        line = pattern.match(self._buffer)
+        if line is None:
+            raise BadRequestError
+        self._buffer = self._buffer[line.end() :]
+        return line
+
+    def _read_bytes(self, length: int) -> bytes:
         while len(self._buffer) < length:
-            if not self._receive(max_age):
-                return None
-        body, self._buffer = self._buffer[:length], self._buffer[length:]
-        return replace(request, body=body)
+            self._receive()
+        data, self._buffer = self._buffer[:length], self._buffer[length:]
+        return data
 
-    def _receive(self, max_age: float) -> bool:
-        """Wait for more; False when the client left."""
-        self._socket.settimeout(self._seconds_left(max_age))
+    def _receive(self) -> None:
+        """Wait for more.
+
+        Raises:
+            EOFError: the client left.
+            TimeoutError: the connection reached its age.
+        """
+        self._socket.settimeout(self._seconds_left())
         received = self._socket.recv(_RECEIVE_BYTES)
+        if not received:
+            raise EOFError
         self._buffer += received
-        return bool(received)
 
     def send(self, data: bytes) -> None:
         """Send all of the data in one call.
@@ -194,10 +300,10 @@ class Connection:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
-    def _seconds_left(self, max_age: float) -> float | None:
-        if math.isinf(max_age):
+    def _seconds_left(self) -> float | None:
+        if math.isinf(self._ends):
             return None
-        left = self._accepted + max_age - time.monotonic()
+        left = self._ends - time.monotonic()
         if left <= 0:
             raise TimeoutError
         return left
@@ -210,14 +316,26 @@ class Server:
         host: the address to listen on.
         port: the port; 0 for any free one.
         serve: serves one connection to its end. An OSError from it ends the connection too.
+        delays: see `Connection`.
+        refuse: see `Connection`.
 
     Attributes:
         port: the port it has.
     """
 
-    def __init__(self, host: str, port: int, serve: Callable[[Connection], None]) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        serve: Callable[[Connection], None],
+        *,
+        delays: bool = False,
+        refuse: Callable[[int], Answer] | None = None,
+    ) -> None:
         self._host = host
         self._serve = serve
+        self._delays = delays
+        self._refuse = refuse
         self._lock = threading.Lock()
         self._connections: dict[Connection, threading.Thread] = {}
         self._accepted = 0
@@ -261,7 +379,8 @@ class Server:
             self._end_connections()
 
     def _bound(self, port: int) -> socket.socket:
-        bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        bound = socket.socket(family, socket.SOCK_STREAM)
         try:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             bound.bind((self._host, port))
@@ -275,12 +394,19 @@ class Server:
             selector.register(self._socket, selectors.EVENT_READ)
             selector.register(woken, selectors.EVENT_READ)
             while all(key.fileobj is not woken for key, _ in selector.select()):
-                with contextlib.suppress(OSError):  # the client is gone again
-                    self._admit(self._socket.accept()[0])
+                try:
+                    accepted = self._socket.accept()[0]
+                except OSError as error:
+                    # The client is gone again; or there is no descriptor for it, and trying again takes a whole core.
+                    if error.errno in {errno.EMFILE, errno.ENFILE}:
+                        time.sleep(_FULL_SECONDS)
+                else:
+                    self._admit(accepted)
 
     def _admit(self, accepted: socket.socket) -> None:
         self._accepted += 1
-        connection = Connection(accepted, self._accepted)
+        crowd = len(self._connections) + 1
+        connection = Connection(accepted, self._accepted, crowd, delays=self._delays, refuse=self._refuse)
         thread = threading.Thread(target=self._attend, args=(connection,), name="emulator-connection", daemon=True)
         with self._lock:
             self._connections[connection] = thread
@@ -320,10 +446,42 @@ def _phrase(status: int) -> str:
         return "Unknown"
 
 
-def _parsed(head: str) -> Request | None:
-    first, *lines = head.split("\r\n")
-    words = first.split(" ")
-    if len(words) != 3 or not words[2].startswith("HTTP/1."):  # noqa: PLR2004 - method, target, version
-        return None
-    fields = (line.partition(":") for line in lines)
-    return Request(words[0], words[1], words[2], {name.strip().lower(): value.strip() for name, _, value in fields})
+def _parsed(head: bytes) -> Request:
+    first, *lines = (line.removesuffix(b"\r") for line in head.split(b"\n"))
+    words = _FIRST_LINE.fullmatch(first)
+    if words is None:
+        raise BadRequestError
+    if len(words[2]) > _MAX_TARGET_BYTES:
+        raise BadRequestError(414)
+    if len(lines) > _MAX_FIELDS:
+        raise BadRequestError(431)
+    headers = _headers(lines)
+    version = f"HTTP/1.{words[3].decode()}"
+    _check_framing(headers, version)
+    return Request(words[1].decode(), _target(words[2]), version, {name: values[0] for name, values in headers.items()})
+
+
+def _target(text: bytes) -> str:
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        raise BadRequestError from None
+
+
+def _headers(lines: Sequence[bytes]) -> dict[str, list[str]]:
+    headers: dict[str, list[str]] = {}
+    for line in lines:
+        parts = _FIELD.fullmatch(line)
+        if parts is None:
+            raise BadRequestError
+        headers.setdefault(parts[1].decode().lower(), []).append(parts[2].decode("latin-1"))
+    return headers
+
+
+def _check_framing(headers: Mapping[str, list[str]], version: str) -> None:
+    """Refuse a request whose end is not sure: what follows it would be read as another one."""
+    lengths = headers.get("content-length", ["0"])
+    encodings = [encoding.lower() for encoding in headers.get("transfer-encoding", [])]
+    is_length = len(set(lengths)) == 1 and re.fullmatch("[0-9]{1,18}", lengths[0]) is not None
+    if not is_length or (encodings and (encodings, version) != (["chunked"], "HTTP/1.1")):
+        raise BadRequestError

@@ -6,16 +6,19 @@ import base64
 import json
 import logging
 import math
-from dataclasses import dataclass, field
+import re
+import threading
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
 from lambdasecrets.dev._emulator.http_server import Answer, Request
 from lambdasecrets.dev._stores.contract import StoredParameter, StoredSecret, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from lambdasecrets.dev._stores.cached import CachedStore
 
@@ -25,6 +28,10 @@ _T = TypeVar("_T")
 _log = logging.getLogger("lambdasecrets.emulator")
 _SECRETS_PATH = "/secretsmanager/get"
 _PARAMETERS_PATHS = ("/systemsmanager/parameters/get", "/systemsmanager/parameters/get/")
+_ANY_ROLE = "arn:aws:iam::123456789012:role/any"
+_ROLE = re.compile(
+    r"arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]+"
+)  # the agent's own pattern, letters of any script included
 _LEVELS = {logging.WARNING: "WARN"}
 _OK = 200
 
@@ -34,12 +41,17 @@ BAD_SESSION_TOKEN = Answer(401, b"bad session token or header key")
 NOT_FOUND = Answer(404, b"404 page not found")
 NOT_ALLOWED = Answer(405, b"Method Not Allowed")
 
-AGENT_CROWDED = Answer(429, b"Connection limit exceeded", None)
-AGENT_FORWARDED = Answer(400, b"Forwarded", None)
-AGENT_BAD_TOKEN = Answer(403, b"Bad Token", None)
-AGENT_NOT_ALLOWED = Answer(405, b"Not allowed", None)
-AGENT_NOT_FOUND = Answer(404, b"Not found", None)
-AGENT_HEALTHY = Answer(_OK, b"healthy", None)
+
+def _said_by_agent(status: int, body: bytes) -> Answer:
+    return Answer(status, body, None, lowers_names=True)
+
+
+AGENT_CROWDED = _said_by_agent(429, b"Connection limit exceeded")
+AGENT_FORWARDED = _said_by_agent(400, b"Forwarded")
+AGENT_BAD_TOKEN = _said_by_agent(403, b"Bad Token")
+AGENT_NOT_ALLOWED = _said_by_agent(405, b"Not allowed")
+AGENT_NOT_FOUND = _said_by_agent(404, b"Not found")
+AGENT_HEALTHY = _said_by_agent(_OK, b"healthy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +61,7 @@ class Moment:
     Attributes:
         token: the token that a request has to bring.
         is_ready: whether the first invocation has begun.
-        connections: how many connections are open.
+        connections: how many connections were open when this one was accepted, itself included.
     """
 
     token: str = field(repr=False)
@@ -64,6 +76,16 @@ class Profile(Protocol):
     max_ttl_seconds: ClassVar[float]
     max_age_seconds: ClassVar[float]
     serves_stale: ClassVar[bool]
+    delays_writes: ClassVar[bool]
+    """Whether Nagle's algorithm is on: a second small write waits for the client's acknowledgement of the first."""
+
+    def refuse(self, status: int) -> Answer:
+        """Return the answer to what is no request."""
+        ...
+
+    def has_token(self, request: Request, token: str) -> bool:
+        """Tell whether a request brings the token."""
+        ...
 
     def answer(self, request: Request, store: CachedStore, moment: Moment) -> Answer:
         """Return the answer to a request, and log the cause when it is an error."""
@@ -77,12 +99,21 @@ class ExtensionProfile:
     max_ttl_seconds = 300.0
     max_age_seconds = math.inf
     serves_stale = False
+    delays_writes = False
+
+    def refuse(self, status: int) -> Answer:
+        """Return the answer to what is no request, in the words of Go's server: see `Profile.refuse`."""
+        return Answer(status, f"{status} {HTTPStatus(status).phrase}".encode())
+
+    def has_token(self, request: Request, token: str) -> bool:
+        """Tell whether a request brings the token: see `Profile.has_token`."""
+        return request.headers.get(TOKEN_HEADER) == token
 
     def answer(self, request: Request, store: CachedStore, moment: Moment) -> Answer:
         """Return the answer to a request: see `Profile.answer`."""
         if not moment.is_ready:
             return NOT_READY
-        if request.headers.get(TOKEN_HEADER) != moment.token:
+        if not self.has_token(request, moment.token):
             return BAD_SESSION_TOKEN
         return self._routed(request, store)
 
@@ -129,23 +160,41 @@ class AgentProfile:
     max_ttl_seconds = 3600.0
     max_age_seconds = 61.0
     serves_stale = True
+    delays_writes = True
 
     _connection_limit = 800
+    _health_connections = 2  # more than the limit
+    _role_limit = 20
+    _token_headers = (TOKEN_HEADER, "x-vault-token")
     _path_prefix = "/v1/"
     _health_path = "/ping"
     _secret_keys = ("versionId", "versionStage", "refreshNow", "roleArn")
 
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._roles: set[str] = set()
+
+    def refuse(self, status: int) -> Answer:
+        """Return the answer to what is no request: see `Profile.refuse`."""
+        return _said_by_agent(status, b"")
+
+    def has_token(self, request: Request, token: str) -> bool:
+        """Tell whether a request brings the token, in one of two headers: see `Profile.has_token`."""
+        return any(request.headers.get(name) == token for name in self._token_headers)
+
     def answer(self, request: Request, store: CachedStore, moment: Moment) -> Answer:
         """Return the answer to a request: see `Profile.answer`."""
+        request = replace(request, target=request.target.partition("#")[0])
         return self._refusal(request, moment) or self._routed(request, store)
 
     def _refusal(self, request: Request, moment: Moment) -> Answer | None:
-        if moment.connections > self._connection_limit:
+        is_health = request.path == self._health_path
+        if moment.connections > self._connection_limit + (self._health_connections if is_health else 0):
             return AGENT_CROWDED
-        if request.path != self._health_path:
+        if not is_health:
             if "x-forwarded-for" in request.headers:
                 return AGENT_FORWARDED
-            if request.headers.get(TOKEN_HEADER) != moment.token:
+            if not self.has_token(request, moment.token):
                 return AGENT_BAD_TOKEN
         return None if request.method == "GET" else AGENT_NOT_ALLOWED
 
@@ -159,34 +208,75 @@ class AgentProfile:
         return AGENT_NOT_FOUND
 
     def _secret(self, request: Request, path_id: str | None, store: CachedStore) -> Answer:
-        query = _last_values(request.query)
-        problem = self._query_problem(query, path_id)
+        members = parse_qsl(request.query, keep_blank_values=True)  # as a form, in which a `+` is a space
+        query = dict(members)  # the last of equal keys counts
+        problem = self._member_problem(members, path_id) or self._query_problem(query, path_id)
         if problem:
-            return Answer(400, problem.encode(), None)
+            return _said_by_agent(400, problem.encode())
         secret_id = query["secretId"] if path_id is None else path_id
-        secret = ask_store(
-            lambda: store.secret(
-                secret_id,
-                version_id=query.get("versionId"),
-                version_stage=query.get("versionStage"),
-                refresh=_flag(query.get("refreshNow", "false")) is True,
-            )
-        )
+        role = query.get("roleArn")
+        if role is not None and not self._admits(role):
+            return _agent_error(self._too_many_roles(role))
+        secret = ask_store(lambda: self._fetch(secret_id, query, role, store))
         if isinstance(secret, StoreError):
             log(self.prefix, logging.ERROR, f"GET {request.path} {secret_id!r}: {secret}")
-            return _json_answer({"__type": secret.code, "message": secret.message}, secret.status, None)
-        return _json_answer(_agent_secret(secret), content_type=None)
+            return _agent_error(secret)
+        return _said_by_agent(_OK, _json(_agent_secret(secret)))
 
-    def _query_problem(self, query: dict[str, str], path_id: str | None) -> str | None:
+    def _fetch(self, secret_id: str, query: dict[str, str], role: str | None, store: CachedStore) -> StoredSecret:
+        asked: dict[str, Any] = {
+            "version_id": query.get("versionId"),
+            "version_stage": query.get("versionStage"),
+            "refresh": _flag(query.get("refreshNow", "false")) is True,
+        }
+        if role is None:
+            return store.secret(secret_id, **asked)
+        try:
+            return store.secret(secret_id, **{**asked, "role_arn": role})
+        except StoreError as error:
+            # STS's own code: what Secrets Manager refuses is an AccessDeniedException.
+            if error.code != "AccessDenied":
+                raise
+        self._forget(role)
+        message = f"Failed to create caching client from role: {role}"
+        raise StoreError("AccessDeniedException", message, 403)
+
+    def _admits(self, role: str) -> bool:
+        """Take a role among those that the agent has assumed, which it keeps for as long as it runs."""
+        with self._lock:
+            if role not in self._roles and len(self._roles) >= self._role_limit:
+                return False
+            self._roles.add(role)
+            return True
+
+    def _forget(self, role: str) -> None:
+        with self._lock:
+            self._roles.discard(role)
+
+    def _too_many_roles(self, role: str) -> StoreError:
+        return StoreError(
+            "MaxRolesExceeded",
+            f"The maximum number of assumed roles ({self._role_limit}) has been reached. Unable to assume the "
+            f"following role to create a client: {role}",
+        )
+
+    def _member_problem(self, members: Iterable[tuple[str, str]], path_id: str | None) -> str | None:
         known = self._secret_keys if path_id is not None else ("secretId", *self._secret_keys)
-        for key, value in query.items():
+        for key, value in members:
             if key not in known:
                 return f"unknown parameter: {key}"
             if key == "refreshNow" and _flag(value) is None:
                 return "invalid refreshNow value"
-        if path_id is None:
-            return None if query.get("secretId") else "missing parameter secretId"
-        return None if path_id else "missing secret ID"
+        return None
+
+    def _query_problem(self, query: Mapping[str, str], path_id: str | None) -> str | None:
+        if path_id is None and not query.get("secretId"):
+            return "missing parameter secretId"
+        if path_id == "":
+            return "missing secret ID"
+        if not _ROLE.fullmatch(query.get("roleArn", _ANY_ROLE)):
+            return "invalid roleArn format, expected arn:<partition>:iam::<account>:role/<name>"
+        return None
 
 
 PROFILES: dict[str, type[ExtensionProfile | AgentProfile]] = {"extension": ExtensionProfile, "agent": AgentProfile}
@@ -226,11 +316,6 @@ def _flag(text: str) -> bool | None:
 
 def _asked_for(query: dict[str, str]) -> str:
     return repr(query.get("secretId") or query.get("name"))
-
-
-def _last_values(query: str) -> dict[str, str]:
-    """Decode a query as a form, in which a `+` is a space; the last of equal keys counts."""
-    return dict(parse_qsl(query, keep_blank_values=True))
 
 
 def _first_values(query: str) -> dict[str, str]:
@@ -287,7 +372,16 @@ def _rfc3339(moment: datetime) -> str:
     return text.rstrip("0").rstrip(".") + "Z"
 
 
-def _json_answer(
-    body: dict[str, object], status: int = _OK, content_type: str | None = "text/plain; charset=utf-8"
-) -> Answer:
-    return Answer(status, json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(), content_type)
+def _json_answer(body: dict[str, object]) -> Answer:
+    return Answer(_OK, _json(body))
+
+
+def _agent_error(error: StoreError) -> Answer:
+    body = {"__type": error.code, "message": error.message}
+    if error.code == "InternalFailure":  # a cause of its own it keeps to itself
+        del body["message"]
+    return _said_by_agent(error.status, _json(body))
+
+
+def _json(body: Mapping[str, object]) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()

@@ -44,8 +44,8 @@ class CachedStore:
         parameters_ttl: seconds for which a parameter is kept; 0 turns its cache off.
         size: entries kept at most, secrets and parameters together; 0 turns the cache off.
         max_connections: calls into the store at the same time, for secrets and for parameters each.
-        stale_on_error: serve an entry past its time when the store fails with a status of 500 or more,
-            as the agent does.
+        stale_on_error: serve an entry past its time when the store fails with a status of 500 or more, as the
+            agent does; never to a refresh.
         clock: tells the seconds, never going back.
     """
 
@@ -111,27 +111,29 @@ class CachedStore:
             if flight is None or leads:
                 flight = self._flights[key] = Future()
         if leads:
-            self._fly(backend, key, ask, flight)
+            self._fly(backend, key, ask, flight, may_be_stale=self._stale_on_error and not refresh)
         return flight.result()
 
-    def _fly(self, backend: _Backend, key: Hashable, ask: Callable[[], _T], flight: Future[_T]) -> None:
+    def _fly(
+        self, backend: _Backend, key: Hashable, ask: Callable[[], _T], flight: Future[_T], *, may_be_stale: bool
+    ) -> None:
         try:
             with backend.places:
                 expires = self._clock() + backend.ttl  # counted from before the call: never served older than that
                 value = ask()
         except BaseException as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
-            self._land(key, flight, error)
+            self._land(key, flight, error, may_be_stale=may_be_stale)
         else:
             self._keep(key, _Entry(value, expires))
             self._close(key, flight)
             flight.set_result(value)
 
-    def _land(self, key: Hashable, flight: Future[_T], error: BaseException) -> None:
+    def _land(self, key: Hashable, flight: Future[_T], error: BaseException, *, may_be_stale: bool) -> None:
         self._close(key, flight)
         transient = isinstance(error, StoreError) and error.status >= _FIRST_TRANSIENT_STATUS
         with self._lock:
             entry = self._entries.get(key)
-        if transient and self._stale_on_error and entry is not None:
+        if transient and may_be_stale and entry is not None:
             flight.set_result(entry.value)
         else:
             flight.set_exception(error)

@@ -3,17 +3,21 @@ from __future__ import annotations
 import json
 import logging
 import re
+import socket
+import time
 from collections.abc import Iterator
+from typing import Literal
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lambdasecrets.dev._emulator.profiles import AgentProfile
+from lambdasecrets.dev._emulator.http_server import Connection, Request
+from lambdasecrets.dev._emulator.profiles import TOKEN_HEADER, AgentProfile, Moment
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore, StoredSecret, StoreError
-from tests.dev.asking import ask, ask_on, connected
+from tests.dev.asking import ask, ask_on, connected, say, until
 from tests.golden import SECRET_ARN, VERSION_1, golden, golden_store
 
 SECRET = "/secretsmanager/get?secretId="
@@ -177,7 +181,7 @@ def test_a_broken_store_is_an_error_without_its_message(caplog: pytest.LogCaptur
         (f"{SECRET}b&secretId=s", "agent_secret.json"),
         (f"{SECRET}s&versionStage=AWSPREVIOUS", "agent_secret_previous.json"),
         (f"/v1/s?versionId={VERSION_1}", "agent_secret_previous.json"),
-        (f"/v1/{SECRET_ARN}?refreshNow=false&roleArn=arn:aws:iam::123456789012:role/r", "agent_secret.json"),
+        (f"/v1/{SECRET_ARN}?refreshNow=false", "agent_secret.json"),
         (f"{SECRET}b&refreshNow=TRUE", "agent_secret_binary.json"),
         ("/ping", "agent_healthy.txt"),
     ],
@@ -223,6 +227,7 @@ def test_the_agent_refuses_in_its_order(
     ("target", "body"),
     [
         (f"{SECRET}s&refreshNow=maybe", b"invalid refreshNow value"),
+        (f"{SECRET}s&refreshNow=maybe&refreshNow=true", b"invalid refreshNow value"),
         ("/v1/s?secretId=s", b"unknown parameter: secretId"),
         ("/v1/", b"missing secret ID"),
     ],
@@ -246,14 +251,215 @@ def test_the_agent_omits_stages_that_are_not_there() -> None:
 
 
 def test_the_agent_limits_its_connections(agent: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With more connections open than its limit the agent answers 429 before it looks at anything else."""
+    """A connection over the limit when it was accepted is answered 429 for as long as it lives; health has two more."""
     assert AgentProfile._connection_limit == 800
     monkeypatch.setattr(AgentProfile, "_connection_limit", 1)
-    with connected(agent) as first, connected(agent) as second:
-        ask_on(first, agent, "/ping")
-        heard = ask_on(second, agent, "/x", token="")
+    with connected(agent) as second:
+        with connected(agent) as first:
+            ask_on(first, agent, "/ping")
+            heard = [ask_on(second, agent, "/x", token=""), ask_on(second, agent, "/ping")]
+        until(lambda: agent._started().connections == 1)
+        heard += [ask_on(second, agent, f"{SECRET}s"), ask(agent, "/ping")]
 
-    assert (heard.status, heard.body) == (429, golden("agent_crowded.txt"))
+    statuses = [answer.status for answer in heard]
+    assert statuses == [429, 200, 429, 200]
+    assert heard[0].body == heard[2].body == golden("agent_crowded.txt")
+
+
+ROLE = "arn:aws:iam::123456789012:role/r"
+ROLE_TEXT = b"invalid roleArn format, expected arn:<partition>:iam::<account>:role/<name>"
+
+
+@pytest.mark.parametrize(
+    "role",
+    [
+        "",
+        "bad",
+        f"{ROLE} ",
+        f"{ROLE}\n",
+        "arn:aws:iam::12345678901:role/r",
+        "arn:aws:iam:eu-west-1:123456789012:role/r",
+        "arn:aws:iam::123456789012:user/r",
+        "arn:aws:iam::123456789012:role/",
+        "arn::iam::123456789012:role/r",
+    ],
+    ids=repr,
+)
+def test_the_agent_checks_a_role(agent: Emulator, role: str) -> None:
+    """What is no role's ARN is a 400 that shows the pattern, whatever the name; a missing name comes first."""
+    heard = [ask(agent, f"{SECRET}{name}&roleArn={quote(role, safe='')}") for name in ("s", "none", "")]
+
+    bodies = [(answer.status, answer.body) for answer in heard]
+    assert bodies == [(400, ROLE_TEXT)] * 2 + [(400, golden("agent_missing_parameter.txt"))]
+
+
+class RoleStore:
+    """A store with a value of its own for each role."""
+
+    def __init__(self) -> None:
+        self.asked: list[str | None] = []
+        self.refused = ""
+
+    def secret(self, secret_id: str, *, role_arn: str | None = None, **_: object) -> StoredSecret:
+        self.asked.append(role_arn)
+        if self.refused and self.refused in (role_arn or ""):
+            raise StoreError("AccessDenied", "User: x is not authorized to perform: sts:AssumeRole", 403)
+        if secret_id == "denied":
+            raise StoreError("AccessDeniedException", "Access to KMS is not allowed", 400)
+        secret = MemoryStore()
+        secret.put_secret(secret_id, role_arn or "none")
+        return secret.secret(secret_id)
+
+
+def role_answer(agent: AgentProfile, store: RoleStore, role: str | None, name: str = "s") -> tuple[int, bytes]:
+    """Ask a profile, without a server, for a name with a role."""
+    target = f"{SECRET}{name}" + ("" if role is None else f"&roleArn={role}")
+    answer = agent.answer(
+        Request("GET", target, "HTTP/1.1", {TOKEN_HEADER: "t"}),
+        store,  # type: ignore[arg-type]  # no cache in front of it
+        Moment("t", is_ready=True, connections=1),
+    )
+    return answer.status, answer.body
+
+
+def test_the_agent_asks_with_the_role() -> None:
+    """A role goes to the store with its name, and none does where the request has none."""
+    agent, store = AgentProfile(), RoleStore()
+    bodies = [json.loads(role_answer(agent, store, role)[1]) for role in (None, ROLE, f"{ROLE}2")]
+
+    assert [body["SecretString"] for body in bodies] == ["none", ROLE, f"{ROLE}2"]
+
+
+def test_the_agent_limits_its_roles() -> None:
+    """The 21st role is a 400 that names it, for as long as the agent runs; those before are still served."""
+    agent, store = AgentProfile(), RoleStore()
+    statuses = [role_answer(agent, store, f"{ROLE}{number}")[0] for number in (*range(20), 19)]
+    status, body = role_answer(agent, store, f"{ROLE}20")
+
+    assert statuses == [200] * 21
+    assert (status, json.loads(body)) == (
+        400,
+        {
+            "__type": "MaxRolesExceeded",
+            "message": (
+                "The maximum number of assumed roles (20) has been reached. Unable to assume the following role to "
+                f"create a client: {ROLE}20"
+            ),
+        },
+    )
+    assert len(store.asked) == 21
+
+
+def test_a_role_that_the_agent_may_not_assume() -> None:
+    """A refused AssumeRole is a 403 in the agent's own words, and takes no place among the roles."""
+    agent, store = AgentProfile(), RoleStore()
+    store.refused = "refused"
+    refused = [role_answer(agent, store, f"{ROLE}-refused-{number}") for number in range(21)]
+
+    assert {(status, json.loads(body)["__type"]) for status, body in refused} == {(403, "AccessDeniedException")}
+    assert json.loads(refused[0][1])["message"] == f"Failed to create caching client from role: {ROLE}-refused-0"
+    assert role_answer(agent, store, ROLE)[0] == 200
+
+
+def test_a_role_that_may_not_read() -> None:
+    """What AWS refuses to the role itself is passed on as it is."""
+    status, body = role_answer(AgentProfile(), RoleStore(), ROLE, "denied")
+
+    assert (status, json.loads(body)) == (
+        400,
+        {"__type": "AccessDeniedException", "message": "Access to KMS is not allowed"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"token": "wrong", "X_Vault_Token": "$"}, 200),
+        ({"token": "$", "X_Vault_Token": "wrong"}, 200),
+        ({"token": "wrong", "X_Vault_Token": "wrong"}, 403),
+    ],
+)
+def test_the_agents_two_token_headers(agent: Emulator, headers: dict[str, str], expected: int) -> None:
+    """One right token in one of the two headers is enough, and is noted as right."""
+    heard = ask(agent, f"{SECRET}s", **{name: value.replace("$", agent.token) for name, value in headers.items()})
+
+    assert heard.status == expected
+    assert [record.token_ok for record in agent.requests] == [expected == 200]
+
+
+@pytest.mark.parametrize("profile", ["extension", "agent"])
+def test_head_has_no_body(profile: Literal["extension", "agent"]) -> None:
+    """HEAD is refused without a body, and the connection goes on."""
+    with Emulator(golden_store(), profile=profile) as emulator, connected(emulator) as connection:
+        heard = [ask_on(connection, emulator, f"{SECRET}s", method=method) for method in ("HEAD", "GET")]
+
+    assert [(answer.status, bool(answer.body)) for answer in heard] == [(405, False), (200, True)]
+
+
+@pytest.mark.parametrize(
+    ("profile", "expected"),
+    [
+        ("agent", [b"content-length: 0", b"connection: close", b"", b""]),
+        (
+            "extension",
+            [
+                b"Content-Type: text/plain; charset=utf-8",
+                b"Content-Length: 15",
+                b"Connection: close",
+                b"",
+                b"400 Bad Request",
+            ],
+        ),
+    ],
+)
+def test_what_is_no_request(profile: Literal["extension", "agent"], expected: list[bytes]) -> None:
+    """What is no HTTP is a 400 and the end of the connection: the agent's is empty."""
+    with Emulator(golden_store(), profile=profile) as emulator:
+        heard = say(emulator, b"garbage\r\n\r\n").split(b"\r\n")
+
+    assert heard[0] == b"HTTP/1.1 400 Bad Request"
+    assert [line for line in heard[1:] if not line.lower().startswith(b"date: ")] == expected
+
+
+def test_a_fragment_is_dropped_by_the_agent(agent: Emulator) -> None:
+    """What follows a `#` is not a part of the name."""
+    heard = say(agent, f"GET {SECRET}s#x HTTP/1.0\r\n{TOKEN_HEADER}: {agent.token}\r\n\r\n".encode())
+
+    assert heard.startswith(b"HTTP/1.0 200 OK\r\n")
+
+
+@pytest.mark.parametrize("profile", ["extension", "agent"])
+def test_the_absolute_form_is_understood(profile: Literal["extension", "agent"]) -> None:
+    """A target with scheme and host is answered like one without."""
+    with Emulator(golden_store(), profile=profile) as emulator:
+        heard = [ask(emulator, f"{prefix}{SECRET}s") for prefix in ("", emulator.url, "https://elsewhere")]
+
+    assert [answer.status for answer in heard] == [200, 200, 200]
+
+
+def test_an_internal_failure_of_the_agent() -> None:
+    """What the agent says of its own failures is their name and nothing else."""
+    with Emulator(BrokenStore(), profile="agent") as emulator:
+        heard = ask(emulator, f"{SECRET}s")
+
+    assert (heard.status, heard.body) == (500, b'{"__type":"InternalFailure"}')
+
+
+@pytest.mark.parametrize(("profile", "expected"), [("extension", 1), ("agent", 0)])
+def test_whose_small_writes_are_delayed(
+    monkeypatch: pytest.MonkeyPatch, profile: Literal["extension", "agent"], expected: int
+) -> None:
+    """The agent leaves Nagle's algorithm on, as its binary does: a client must not wait for a second answer of it."""
+    seen: list[int] = []
+
+    def look(connection: Connection, *_: object) -> None:
+        seen.append(connection._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    monkeypatch.setattr(Connection, "read_request", look)
+    with Emulator(golden_store(), profile=profile) as emulator:
+        say(emulator, b"")
+
+    assert [bool(option) for option in seen] == [bool(expected)]
 
 
 def test_the_agent_refreshes_past_its_cache() -> None:
@@ -269,7 +475,7 @@ def test_the_agent_refreshes_past_its_cache() -> None:
 
 
 def test_the_agent_serves_stale_values_on_transient_errors() -> None:
-    """With the upstream's 5xx the agent serves what it has, however old, and passes its status on otherwise."""
+    """With the upstream's 5xx the agent serves what it has, however old; a refresh, or a new name, gets the status."""
 
     class FailingStore(MemoryStore):
         fails = False
@@ -283,14 +489,15 @@ def test_the_agent_serves_stale_values_on_transient_errors() -> None:
 
     store = FailingStore()
     store.put_secret("s", "value")
-    with Emulator(store, profile="agent", secrets_ttl=300) as emulator:
+    with Emulator(store, profile="agent", secrets_ttl=0.001) as emulator:
         ask(emulator, f"{SECRET}s")
         store.fails = True
-        stale = ask(emulator, f"{SECRET}s&refreshNow=1")
-        failed = ask(emulator, f"{SECRET}t")
+        time.sleep(0.002)
+        stale = ask(emulator, f"{SECRET}s")
+        failed = [ask(emulator, f"{SECRET}{rest}") for rest in ("s&refreshNow=1", "t")]
 
     assert stale.status == 200
-    assert (failed.status, failed.body) == (504, b'{"__type":"TimeoutError","message":"Timeout"}')
+    assert [(one.status, one.body) for one in failed] == [(504, b'{"__type":"TimeoutError","message":"Timeout"}')] * 2
 
 
 class ListeningStore(MemoryStore):

@@ -234,6 +234,16 @@ def test_a_stale_value_on_a_transient_error(
             cache.secret("a")
 
 
+def test_a_refresh_is_never_stale(store: CountingStore, clock: Clock) -> None:
+    """Whoever wants the newest value hears that it is not to be had."""
+    cache = CachedStore(store, stale_on_error=True, clock=clock)
+    cache.secret("a")
+    store.error = StoreError("TimeoutError", "Timeout", 504)
+
+    with pytest.raises(StoreError, match="Timeout"):
+        cache.secret("a", refresh=True)
+
+
 def test_there_may_be_nothing_stale(store: CountingStore, clock: Clock) -> None:
     """A transient error for a value that was never had is an error."""
     cache = CachedStore(store, stale_on_error=True, clock=clock)

@@ -1,0 +1,52 @@
+"""Build Amazon's agent, once: the crate that AWS publishes, pinned, with the dependencies of its own lock file."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.pages import ROOT
+
+CRATE = "aws_workload_credentials_provider"
+VERSION = "3.1.2"
+CACHE = ROOT / ".cache" / "agent"
+
+_NAME = "aws-workload-credentials-provider"
+_TOOLS = ("cargo", "cc", "cmake")
+_BUILD_SECONDS = 2400.0  # 5 minutes on two quiet cores
+
+
+class MissingToolError(Exception):
+    """The agent cannot be built here; the text says what is missing, in one line."""
+
+
+def agent_binary(cache: Path = CACHE) -> Path:
+    """Return the path of the agent, built once and then kept in the cache folder, by its version.
+
+    Raises:
+        MissingToolError: cargo, a C compiler or cmake is not found.
+        subprocess.SubprocessError: the build fails.
+    """
+    kept = cache / VERSION
+    if not (kept / "bin" / _NAME).exists():
+        _build(kept)
+    return kept / "bin" / _NAME
+
+
+def _build(kept: Path) -> None:
+    missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
+    if missing:
+        raise MissingToolError(f"Cannot build {CRATE}: {', '.join(missing)} not found. Install it and try again.")
+    print(f"Building {CRATE} {VERSION}: about 5 minutes, once", file=sys.__stderr__, flush=True)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
+        install = ("cargo", "install", CRATE, "--version", VERSION, "--locked", "--quiet")
+        built = Path(folder) / "built"
+        subprocess.run(
+            [*install, "--root", str(built), "--target-dir", str(Path(folder) / "target")],
+            check=True, stdin=subprocess.DEVNULL, timeout=_BUILD_SECONDS,
+        )  # fmt: skip
+        built.replace(kept)  # at once: another run never sees half a build
