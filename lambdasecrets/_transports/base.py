@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import enum
+import errno
+import re
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+CONNECTION_LIMIT_STATUS = 429
+"""The agent counts its connections when it accepts them: one over its limit answers this for as long as it lives, so
+it is not used again."""
+
+REQUEST_TIMEOUT_STATUS = 408
+"""What some servers send on an idle connection before they close it."""
+
+NO_DESCRIPTOR_LEFT = frozenset({errno.EMFILE, errno.ENFILE})
+"""The errors of a system that has no file descriptor for another socket."""
+
+_SENDABLE = re.compile("[!-~]+").fullmatch
 
 
 class Address(NamedTuple):
@@ -16,16 +30,45 @@ class Address(NamedTuple):
     port: int
 
 
+class Token:
+    """A credential on its way to a server, which can pass through frames without being shown.
+
+    Its text is in the cell of a closure. What shows the locals of frames does not find it there: neither by `repr`, nor
+    by attributes, nor by taking objects apart.
+
+    Args:
+        text: what to send.
+    """
+
+    __slots__ = ("_reveal",)
+
+    def __init__(self, text: str) -> None:
+        self._reveal: Callable[[], str] = lambda: text
+
+    def __repr__(self) -> str:
+        """Show that it is one, not what it holds."""
+        return "Token()"
+
+    def reveal(self) -> str:
+        """Give the text. Call it in the expression that makes the bytes, so that no local ever holds the text."""
+        return self._reveal()
+
+
 class Answer(NamedTuple):
     """What a server said.
 
     Attributes:
         status: the HTTP status.
         body: at most `MAX_BODY_BYTES`.
+        connection: the number of its connection within the exchange: equal numbers are the same connection.
+        certain: False where something came on that connection that nobody had asked for. Then this may be the answer to
+            another request.
     """
 
     status: int
     body: bytes
+    connection: int = 0
+    certain: bool = True
 
     def __repr__(self) -> str:
         """Show the status, not the body."""
@@ -33,14 +76,16 @@ class Answer(NamedTuple):
 
 
 class Fault(enum.Enum):
-    """Why there is no answer."""
+    """Why there is no answer. Each value goes on from "the answer"."""
 
-    REFUSED = "nothing accepted the connection"
-    RESET = "the connection was closed before an answer began"
-    LOST = "the connection was lost in the middle of the answer"
-    TIMED_OUT = "the answer did not end in time"
+    REFUSED = "cannot be had: nothing accepted the connection"
+    RESET = "cannot be had: the connection was closed before it began"
+    LOST = "was lost: the connection was closed in the middle of it"
+    TIMED_OUT = "did not end in time"
     GARBLED = "is no HTTP"
     TOO_LARGE = "is larger than any value can be"
+    EXHAUSTED = "cannot be had: this process has no file descriptor left for a connection"
+    UNSENDABLE = "cannot be had: the address or the path has characters that no request can carry"
 
 
 class Transport(Protocol):
@@ -48,10 +93,19 @@ class Transport(Protocol):
 
     An implementation sends nothing but what it is given: no cookies, no credentials of its own, no proxy, and it
     follows no redirect. It does not retry. It serves many threads at once.
+
+    An exception that is not the transport's own (a signal handler's, Ctrl-C, a hook's) goes on as it is. The
+    connections that were in use are dropped then, and the transport can be used again.
     """
 
     def exchange(
-        self, address: Address, lanes: Sequence[Sequence[str]], headers: Mapping[str, str], seconds: float
+        self,
+        address: Address,
+        lanes: Sequence[Sequence[str]],
+        headers: Mapping[str, str | Token],
+        seconds: float,
+        *,
+        anew: bool = False,
     ) -> dict[str, Answer | Fault]:
         """Send requests and collect the answers.
 
@@ -59,7 +113,8 @@ class Transport(Protocol):
             address: where to.
             lanes: the paths to GET. Lanes are served at the same time, the paths of one lane one after the other.
             headers: what to send with each; see `_wire.is_header_value`.
-            seconds: how long the whole may take, however slowly a server answers.
+            seconds: how long the whole may take, whatever a server does.
+            anew: send each lane over a connection that has carried nothing yet.
 
         Returns:
             For each path its answer, or why there is none.
@@ -68,3 +123,26 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Close every idle connection. The transport can be used again."""
+
+    def forget_parent(self) -> None:
+        """Use none of the parent's connections and locks. To be called in a child process, after the fork."""
+
+
+def is_sendable(text: str) -> bool:
+    """Tell whether a path, or a host, can stand in a request: visible ASCII characters."""
+    return _SENDABLE(text) is not None
+
+
+def is_raised_by(error: BaseException, packages: frozenset[str]) -> bool:
+    """Tell whether an exception was raised in one of these packages, and not by a signal handler that ran in between.
+
+    Args:
+        error: as it was caught: its traceback leads to the frame that raised it.
+        packages: the names of packages.
+    """
+    frame = None
+    step = error.__traceback__
+    while step is not None:
+        frame, step = step.tb_frame, step.tb_next
+    module = "" if frame is None else str(frame.f_globals.get("__name__", ""))
+    return module.partition(".")[0] in packages

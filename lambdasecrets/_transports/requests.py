@@ -15,7 +15,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
-from lambdasecrets._transports.base import Address, Answer, Fault
+from lambdasecrets._transports.base import NO_DESCRIPTOR_LEFT, Address, Answer, Fault, Token, is_sendable
 from lambdasecrets._wire import MAX_BODY_BYTES
 
 if TYPE_CHECKING:
@@ -35,34 +35,58 @@ class RequestsTransport:
         self._session = _own_session() if session is None else session
 
     def exchange(
-        self, address: Address, lanes: Sequence[Sequence[str]], headers: Mapping[str, str], seconds: float
+        self,
+        address: Address,
+        lanes: Sequence[Sequence[str]],
+        headers: Mapping[str, str | Token],
+        seconds: float,
+        *,
+        anew: bool = False,
     ) -> dict[str, Answer | Fault]:
         """See `Transport.exchange`."""
         ends = monotonic() + seconds
+        if not is_sendable(address.host):
+            return {path: Fault.UNSENDABLE for paths in lanes for path in paths}
+        if anew:
+            self._session.close()
         if len(lanes) == 1:
             return self._lane(address, lanes[0], headers, ends)
-        # A pool for one wave: waves with several lanes are rare (the values are new to the extension), idle threads
+        # A pool for one batch: batches with several lanes are rare (the values are new to the extension), idle threads
         # would live for ever, and every thread here ends by itself when the time is over.
         with ThreadPoolExecutor(len(lanes), thread_name_prefix="lambdasecrets") as pool:
             answered = [pool.submit(self._lane, address, lane, headers, ends) for lane in lanes]
-            return {path: answer for lane in answered for path, answer in lane.result().items()}
+            return {
+                path: answer._replace(connection=number) if isinstance(answer, Answer) else answer
+                for number, lane in enumerate(answered)
+                for path, answer in lane.result().items()
+            }
 
     def close(self) -> None:
         """See `Transport.close`."""
         self._session.close()
 
+    def forget_parent(self) -> None:
+        """See `Transport.forget_parent`."""
+        self._session = _own_session()
+
     def _lane(
-        self, address: Address, paths: Sequence[str], headers: Mapping[str, str], ends: float
+        self, address: Address, paths: Sequence[str], headers: Mapping[str, str | Token], ends: float
     ) -> dict[str, Answer | Fault]:
         return {path: self._answer(address, path, headers, ends - monotonic()) for path in paths}
 
-    def _answer(self, address: Address, path: str, headers: Mapping[str, str], seconds: float) -> Answer | Fault:
+    def _answer(
+        self, address: Address, path: str, headers: Mapping[str, str | Token], seconds: float
+    ) -> Answer | Fault:
+        if not is_sendable(path):
+            return Fault.UNSENDABLE
         if seconds <= 0:
             return Fault.TIMED_OUT
         began = False
         try:
             prepared = _prepared(address, path).copy()
-            prepared.headers.update(headers)
+            prepared.headers.update(
+                {name: value.reveal() if isinstance(value, Token) else value for name, value in headers.items()}
+            )
             prepared.hooks = self._session.hooks
             with self._session.send(
                 prepared,
@@ -185,6 +209,8 @@ _MAPPED = tuple(_FAULTS)
 def fault_of(error: BaseException) -> Fault:
     """Say what an exception of requests, urllib3, http.client or the socket means. The innermost one decides."""
     innermost = list(_layers(error))[-1]
+    if isinstance(innermost, OSError) and innermost.errno in NO_DESCRIPTOR_LEFT:
+        return Fault.EXHAUSTED
     return next(_FAULTS[kind] for kind in type(innermost).__mro__ if kind in _FAULTS)
 
 

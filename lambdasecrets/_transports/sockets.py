@@ -1,6 +1,6 @@
-"""The transport that plain sockets carry: it reads HTTP/1.1 as the extension and the agent write it, and no more.
+"""The transport that plain sockets carry: it reads HTTP/1 as servers on this machine write it, and no more.
 
-All lanes are sent before the first answer is read, and a lane is a pipeline on one connection: a wave costs little
+All lanes are sent before the first answer is read, and a lane is a pipeline on one connection: a batch costs little
 more than its slowest request, and needs no threads. What this file does not understand it leaves to another
 transport, which is loaded then.
 """
@@ -10,10 +10,20 @@ from __future__ import annotations
 import re
 import select
 import socket
+from threading import Lock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from lambdasecrets._transports.base import Answer, Fault
+from lambdasecrets._transports.base import (
+    CONNECTION_LIMIT_STATUS,
+    NO_DESCRIPTOR_LEFT,
+    REQUEST_TIMEOUT_STATUS,
+    Answer,
+    Fault,
+    Token,
+    is_raised_by,
+    is_sendable,
+)
 from lambdasecrets._wire import MAX_BODY_BYTES
 
 if TYPE_CHECKING:
@@ -23,6 +33,9 @@ if TYPE_CHECKING:
 
 IS_SUPPORTED = hasattr(select, "poll")
 """Whether this system can wait for a socket as this file does: all can but Windows."""
+
+CAN_ACKNOWLEDGE = hasattr(socket, "TCP_QUICKACK")
+"""Whether this system can be told to acknowledge at once what it has received: Linux can."""
 
 _MILLISECONDS = 1000
 _RECEIVED_BYTES = 16384
@@ -34,7 +47,10 @@ than the kernel holds for it, both sides would wait for each other."""
 _SHORTEST_WAIT_SECONDS = 1e-6
 """Not 0, which would mean "do not wait"."""
 
-_FRAMING_NAMES = rb"(?:connection|content-encoding|content-length|transfer-encoding):"
+_SOCKET_PACKAGES = frozenset({"lambdasecrets", "socket", "gevent", "eventlet"})
+"""Where the errors of a connection are raised: here, in Python's sockets, or in what takes their place."""
+
+_FRAMING_NAMES = rb"(?:connection|content-length|transfer-encoding):"
 _OTHER_LINES = rb"(?:(?!%b)[\w!#$%%&'*+.^`|~-]+:[^\r\n]*\r\n)*" % _FRAMING_NAMES
 _PLAIN_HEAD = re.compile(
     rb"HTTP/1\.1 ((?!204|304)[2-5][0-9][0-9])(?: [^\r\n]*)?\r\n"
@@ -44,9 +60,14 @@ _PLAIN_HEAD = re.compile(
 """The head that nearly every answer has: nothing but its length says where it ends. One match costs less than a look
 at each line."""
 # Whole: a line that is no header ends the headers for some readers, and for others not.
-_HEAD = rb"HTTP/1\.1 ([2-5][0-9][0-9])(?: [^\r\n]*)?\r\n(?:[\w!#$%&'*+.^`|~-]+:[^\r\n]*\r\n)*\r\n"
-_FRAMING = rb"\r\n(connection|content-encoding|content-length|transfer-encoding):[ \t]*([^\r\n]*)"
+_HEAD = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [^\r\n]*)?\r\n(?:[\w!#$%&'*+.^`|~-]+:[^\r\n]*\r\n)*\r\n")
+_HEADER_LINE = re.compile(rb"[\w!#$%&'*+.^`|~-]+:[^\r\n]*\r\n")
+_FRAMING = re.compile(rb"\r\n(connection|content-length|transfer-encoding):[ \t]*([^\r\n]*)", re.IGNORECASE)
+_CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]+)[ \t]*(?:;[^\r\n]*)?\r\n")
+_INFORMATIONAL = range(100, 200)
+_SWITCHING_PROTOCOLS = 101
 _BODILESS = frozenset({204, 304})
+_LONGEST_SIZE_DIGITS = len(str(MAX_BODY_BYTES))
 
 
 class LeanTransport:
@@ -57,24 +78,37 @@ class LeanTransport:
     """
 
     def __init__(self, fallback: Callable[[], Transport]) -> None:
-        self._make_fallback = fallback
-        self._fallback: Transport | None = None
+        self._fallback = _Fallback(fallback)
         self._idle: dict[Address, list[_Connection]] = {}
 
     def exchange(
-        self, address: Address, lanes: Sequence[Sequence[str]], headers: Mapping[str, str], seconds: float
+        self,
+        address: Address,
+        lanes: Sequence[Sequence[str]],
+        headers: Mapping[str, str | Token],
+        seconds: float,
+        *,
+        anew: bool = False,
     ) -> dict[str, Answer | Fault]:
         """See `Transport.exchange`."""
-        wave = _Wave(address, self._idle.setdefault(address, []), _head(address, headers), monotonic() + seconds)
-        unfinished = [_Lane(wave, list(paths)) for paths in lanes]
-        while unfinished:
-            # In turns: all lanes send before the first answer is read, and one that has more to send than fits at
-            # once does not wait for the end of another.
-            unfinished = [lane for lane in unfinished if lane.step()]
-        if wave.foreign:
-            seconds = max(wave.ends - monotonic(), 0.0)
-            wave.answers |= self._other().exchange(address, [wave.foreign], headers, seconds)
-        return wave.answers
+        ends = monotonic() + seconds
+        if not is_sendable(address.host):
+            return {path: Fault.UNSENDABLE for paths in lanes for path in paths}
+        batch = _Batch(address, self._idle.setdefault(address, []), _seal(_head(address, headers)), ends, anew=anew)
+        unfinished = [_Lane(batch, paths) for paths in lanes if paths]
+        try:
+            while unfinished:
+                # In turns: all lanes send before the first answer is read, and one that has more to send than fits at
+                # once does not wait for the end of another.
+                unfinished = [lane for lane in unfinished if lane.step()]
+        finally:
+            # Only where an exception passes are there any: nobody can tell what has come on their connections.
+            for lane in unfinished:
+                lane.drop()
+        if batch.foreign:
+            others = self._fallback.exchange(address, batch.foreign, headers, ends, anew=anew)
+            batch.answers.update((path, _shift(answer, batch.connections)) for path, answer in others.items())
+        return batch.answers
 
     def close(self) -> None:
         """See `Transport.close`."""
@@ -82,47 +116,115 @@ class LeanTransport:
             _, connections = self._idle.popitem()
             for connection in connections:
                 connection.close()
-        if self._fallback is not None:
-            self._fallback.close()
+        self._fallback.close()
 
-    def _other(self) -> Transport:
-        if self._fallback is None:
-            self._fallback = self._make_fallback()
-        return self._fallback
+    def forget_parent(self) -> None:
+        """See `Transport.forget_parent`."""
+        self._idle = {}
+        self._fallback.forget_parent()
 
 
-class _Wave:
+class _Fallback:
+    """A transport that is made when it is needed, in a thread, because nothing else bounds how long an import takes.
+
+    Args:
+        make: makes it.
+    """
+
+    def __init__(self, make: Callable[[], Transport]) -> None:
+        self._make = make
+        self._made: Transport | None = None
+        self._starting = Lock()
+        self._making: Thread | None = None
+        self._failure: BaseException | None = None
+
+    def exchange(
+        self,
+        address: Address,
+        lanes: Sequence[Sequence[str]],
+        headers: Mapping[str, str | Token],
+        ends: float,
+        *,
+        anew: bool,
+    ) -> dict[str, Answer | Fault]:
+        """Exchange as `Transport` does, but until a moment on the monotonic clock."""
+        made = self._made or self._wait(ends)
+        if made is None:
+            return {path: Fault.TIMED_OUT for paths in lanes for path in paths}
+        return made.exchange(address, lanes, headers, max(ends - monotonic(), 0.0), anew=anew)
+
+    def close(self) -> None:
+        if self._made is not None:
+            self._made.close()
+
+    def forget_parent(self) -> None:
+        # A thread of the parent may have been in the middle of it.
+        self._starting, self._making = Lock(), None
+        if self._made is not None:
+            self._made.forget_parent()
+
+    def _wait(self, ends: float) -> Transport | None:
+        """Give the transport; None where the time is over first. It is made all the same, for the next exchange."""
+        with self._starting:
+            making = self._making
+            if making is None or not making.is_alive():
+                making = self._making = Thread(target=self._run, name="lambdasecrets-load", daemon=True)
+                making.start()
+        making.join(_left(ends))
+        if self._failure is not None:
+            raise self._failure
+        return self._made
+
+    def _run(self) -> None:
+        self._failure = None
+        try:
+            self._made = self._made or self._make()
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            self._failure = error
+
+
+class _Batch:
     """What the lanes of one exchange share.
 
     Args:
         address: where to.
         idle: connections that are open and free.
-        head: what follows the first line of each request.
+        head: gives what follows the first line of each request. Sealed, because the token is in it.
         ends: when to be done, on the monotonic clock.
+        anew: whether to use none of the idle connections.
 
     Attributes:
         answers: where the answers go.
-        foreign: where the paths go whose answers this file does not understand.
+        foreign: where the paths go whose answers this file does not understand, by lane.
+        connections: how many were used.
     """
 
-    def __init__(self, address: Address, idle: list[_Connection], head: bytes, ends: float) -> None:
-        self.address, self.idle, self.head, self.ends = address, idle, head, ends
+    def __init__(
+        self, address: Address, idle: list[_Connection], head: Callable[[], bytes], ends: float, *, anew: bool
+    ) -> None:
+        self.address, self.idle, self.head, self.ends, self.anew = address, idle, head, ends, anew
         self.answers: dict[str, Answer | Fault] = {}
-        self.foreign: list[str] = []
+        self.foreign: list[list[str]] = []
+        self.connections = 0
 
 
 class _Lane:
     """Requests that are sent and answered one after the other.
 
     Args:
-        wave: what it is a part of.
-        paths: what to ask for; those that have their answers are taken out.
+        batch: what it is a part of.
+        paths: what to ask for.
     """
 
-    def __init__(self, wave: _Wave, paths: list[str]) -> None:
-        self._wave, self._todo = wave, paths
+    def __init__(self, batch: _Batch, paths: Sequence[str]) -> None:
+        self._batch = batch
+        self._todo = list(paths)  # those that have their answers are taken out
         self._in_flight = 0
+        self._is_pipelining = CAN_ACKNOWLEDGE
+        self._opening: socket.socket | None = None
         self._connection: _Connection | None = None
+        self._number = 0  # the connection's
+        self._answered: list[str] = []  # over this connection, in this exchange
 
     def step(self) -> bool:
         """Read one answer, or send what can be sent now. What fails is settled; the rest goes on.
@@ -130,87 +232,179 @@ class _Lane:
         Returns:
             Whether there is more to do.
         """
-        connection = self._connection
         try:
-            if connection is None or not self._in_flight:
-                connection = self._connection = connection or self._connected()
-                self._send(connection)
+            if self._in_flight and self._connection is not None:
+                self._receive(self._connection)
             else:
-                answer, stays_open = connection.receive(self._wave.ends)
-                self._wave.answers[self._todo.pop(0)] = answer
-                self._in_flight -= 1
-                if not stays_open:
-                    self._disconnect()
-        except ConnectionRefusedError:
-            self._settle_all(Fault.REFUSED)
-        except TimeoutError:
-            self._settle_all(Fault.TIMED_OUT)
+                self._send()
+        except OSError as error:
+            if not is_raised_by(error, _SOCKET_PACKAGES):
+                raise
+            self._settle_failed(error)
         except _TooLarge:
             self._settle(Fault.TOO_LARGE)
         except _Foreign:
-            self._wave.foreign.append(self._todo.pop(0))
-        except OSError:
-            self._lose(connection)
+            # All that is left: if each were tried here first, requests would grow with the square of the paths.
+            self._batch.foreign.append(self._todo)
+            self._todo = []
         else:
             return bool(self._todo) or self._end()
-        self._disconnect()
+        self.drop()
         return bool(self._todo)
 
-    def _connected(self) -> _Connection:
-        try:
-            return self._wave.idle.pop()
-        except IndexError:
-            connected = socket.create_connection(self._wave.address, _left(self._wave.ends))
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return _Connection(connected)
+    def drop(self) -> None:
+        """Close the connection. What was asked for on it, and has no answer, is asked for again on another."""
+        # One after the other from now on: what is in flight is lost each time that the server closes.
+        self._in_flight, self._is_pipelining = 0, False
+        for opened in (self._opening, self._connection):
+            if opened is not None:
+                opened.close()
+        self._opening = self._connection = None
 
-    def _send(self, connection: _Connection) -> None:
+    def _send(self) -> None:
         """Send as many requests as may wait for their answers."""
-        batch = b""
+        if self._connection is not None and not self._can_go_on(self._connection):
+            self.drop()
+        connection = self._connection or self._connect()
+        head_size = len(self._batch.head())
+        lines: list[bytes] = []
+        size = 0
         for path in self._todo:
-            batch += b"GET %b HTTP/1.1\r\n%b" % (path.encode(), self._wave.head)
-            self._in_flight += 1
-            if len(batch) >= _PIPELINED_BYTES:
+            if not is_sendable(path):
                 break
-        connection.send(batch, self._wave.ends)
+            lines.append(b"GET %b HTTP/1.1\r\n" % path.encode())
+            size += len(lines[-1]) + head_size
+            if size >= _PIPELINED_BYTES or not self._is_pipelining:
+                break
+        self._in_flight = len(lines)
+        if lines:
+            connection.send(lines, self._batch.head, size, self._batch.ends)
+        else:
+            self._settle(Fault.UNSENDABLE)
+
+    def _can_go_on(self, connection: _Connection) -> bool:
+        """Tell whether a connection whose answers have all come can carry more requests."""
+        is_quiet = connection.is_quiet()
+        if not is_quiet and connection.has_surplus():
+            self._doubt()
+        return is_quiet and not connection.is_spent
+
+    def _connect(self) -> _Connection:
+        batch = self._batch
+        self._number, self._answered = batch.connections, []
+        batch.connections += 1
+        return self._take_idle() or self._open()
+
+    def _take_idle(self) -> _Connection | None:
+        """Take a connection out of the pool on which nothing has come: what has come there nobody asked for."""
+        while not self._batch.anew:
+            try:
+                # Into the lane in the same step, so that it is closed if an exception passes.
+                self._connection = self._batch.idle.pop()
+            except IndexError:
+                break
+            if self._connection.is_quiet():
+                return self._connection
+            self._connection.close()
+        self._connection = None
+        return None
+
+    def _open(self) -> _Connection:
+        batch = self._batch
+        self._opening = socket.create_connection(batch.address, _left(batch.ends))
+        self._opening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._connection = _Connection(self._opening)
+        self._opening = None
+        return self._connection
+
+    def _receive(self, connection: _Connection) -> None:
+        """Read one answer."""
+        was_used = connection.is_used
+        status, body, stays_open = connection.receive(self._batch.ends)
+        if status == REQUEST_TIMEOUT_STATUS and was_used and not self._answered:
+            # Said on the idle connection, just before the request was sent.
+            self.drop()
+            return
+        path = self._todo.pop(0)
+        self._batch.answers[path] = Answer(status, body, self._number)
+        self._answered.append(path)
+        self._in_flight -= 1
+        connection.is_spent = connection.is_spent or status == CONNECTION_LIMIT_STATUS
+        if not stays_open:
+            if connection.received and not self._in_flight:
+                self._doubt()
+            self.drop()
 
     def _end(self) -> bool:
         """Give the connection to whoever comes next."""
-        connection = self._connection
-        # One that was told more than it asked for would give that as the answer to the next request.
-        if connection is not None and not connection.received and len(self._wave.idle) < _IDLE_CONNECTIONS:
-            self._wave.idle.append(connection)
-        else:
-            self._disconnect()
+        # First taken out of the lane: there is no moment at which both the lane and the pool have it.
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return False
+        # Several answers can have changed places: there something too much is looked for now. Where it comes later, it
+        # is seen before the connection is used again.
+        if connection.received or (len(self._answered) > 1 and not connection.is_quiet()):
+            if connection.has_surplus():
+                self._doubt()
+        elif not connection.is_spent and len(self._batch.idle) < _IDLE_CONNECTIONS:
+            self._batch.idle.append(connection)
+            return False
+        connection.close()
         return False
 
-    def _lose(self, connection: _Connection | None) -> None:
-        """Settle a lost connection. One that was idle, or has given an answer, is only replaced."""
-        if connection is None or not (connection.is_used or connection.received):
+    def _doubt(self) -> None:
+        """Mark the answers of this connection: something has come on it that was not asked for."""
+        answers = self._batch.answers
+        for path in self._answered:
+            answer = answers[path]
+            if isinstance(answer, Answer):
+                answers[path] = answer._replace(certain=False)
+
+    def _settle_failed(self, error: OSError) -> None:
+        """Settle what a broken connection leaves. One that was idle, or has given an answer, is only replaced."""
+        connection = self._connection
+        if isinstance(error, ConnectionRefusedError):
+            self._settle_all(Fault.REFUSED)
+        elif isinstance(error, TimeoutError):
+            self._settle_all(Fault.TIMED_OUT)
+        elif error.errno in NO_DESCRIPTOR_LEFT:
+            self._settle_all(Fault.EXHAUSTED)
+        elif connection is None or not (connection.is_used or connection.is_inside):
             self._settle_all(Fault.RESET)
-        elif connection.received:
+        elif connection.is_inside:
             self._settle(Fault.LOST)
 
-    def _settle(self, outcome: Answer | Fault) -> None:
-        self._wave.answers[self._todo.pop(0)] = outcome
+    def _settle(self, fault: Fault) -> None:
+        self._batch.answers[self._todo.pop(0)] = fault
 
     def _settle_all(self, fault: Fault) -> None:
         while self._todo:
             self._settle(fault)
 
-    def _disconnect(self) -> None:
-        self._in_flight = 0
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
 
-
-def _head(address: Address, headers: Mapping[str, str]) -> bytes:
+def _head(address: Address, headers: Mapping[str, str | Token]) -> bytes:
     host = f"[{address.host}]" if ":" in address.host else address.host
-    head = f"Host: {host}:{address.port}\r\n"
-    for name, value in headers.items():
-        head += f"{name}: {value}\r\n"
-    return f"{head}\r\n".encode()
+    # One expression, so that no local holds the token. An error of encoding would quote it: there is none.
+    return "".join(
+        [
+            f"Host: {host}:{address.port}\r\n",
+            *[
+                f"{name}: {value.reveal() if isinstance(value, Token) else value}\r\n"
+                for name, value in headers.items()
+            ],
+            "\r\n",
+        ]
+    ).encode(errors="replace")
+
+
+def _seal(data: bytes) -> Callable[[], bytes]:
+    """Hide bytes from what shows the locals of frames; see `Token`."""
+    return lambda: data
+
+
+def _shift(answer: Answer | Fault, by: int) -> Answer | Fault:
+    """Give an answer's connection a number that none of the first so many has."""
+    return answer._replace(connection=answer.connection + by) if isinstance(answer, Answer) else answer
 
 
 class _Foreign(Exception):  # noqa: N818 - a signal within this file
@@ -219,6 +413,24 @@ class _Foreign(Exception):  # noqa: N818 - a signal within this file
 
 class _TooLarge(Exception):  # noqa: N818 - a signal within this file
     """The answer is larger than any value can be."""
+
+
+class _Ended(ConnectionResetError):  # noqa: N818 - a signal within this file
+    """The server closed the connection in good order."""
+
+
+class _Select:
+    """Waits with `select` as `poll` does, where eventlet has taken `poll` away after this file was imported.
+
+    Args:
+        watched: the socket.
+    """
+
+    def __init__(self, watched: socket.socket) -> None:
+        self._watched = watched
+
+    def poll(self, milliseconds: float) -> list[object]:
+        return [*select.select([self._watched], [], [], milliseconds / _MILLISECONDS)[0]]
 
 
 class _Connection:
@@ -230,33 +442,66 @@ class _Connection:
     Attributes:
         received: what has come beyond the answers that were read.
         is_used: whether it has given an answer.
+        is_inside: whether an answer has begun and not ended.
+        is_spent: whether it is of no more use than for what is in flight.
     """
 
     def __init__(self, connected: socket.socket) -> None:
-        self.received = b""
-        self.is_used = False
         self._socket = connected
+        self.received = b""
+        self.is_used = self.is_inside = self.is_spent = False
+        self._has_waited = False
+        self._can_acknowledge = CAN_ACKNOWLEDGE and connected.family in {socket.AF_INET, socket.AF_INET6}
         # A socket with a timeout asks the system three times for every send and receive: to set the timeout, whether
         # it may go on, and to go on.
-        self._socket.settimeout(0.0)
-        self._incoming = select.poll()
-        self._incoming.register(self._socket, select.POLLIN)
+        connected.settimeout(0.0)
+        self._incoming = _watch(connected)
+
+    def __del__(self) -> None:
+        """Close what was left by an exception that nobody foresees, a signal handler's: Python would warn of it."""
+        self.close()
 
     def close(self) -> None:
         self._socket.close()
 
-    def send(self, data: bytes, ends: float) -> None:
-        sent = self._socket.send(data)
-        if sent < len(data):
+    def is_quiet(self) -> bool:
+        """Tell whether nothing has come, not even the end."""
+        return not (self.received or self._incoming.poll(0))
+
+    def has_surplus(self) -> bool:
+        """Tell whether what has come is more than the end."""
+        try:
+            return bool(self.received or self._socket.recv(1, socket.MSG_PEEK))
+        except OSError as error:
+            if is_raised_by(error, _SOCKET_PACKAGES):
+                return False
+            raise
+
+    def send(self, lines: list[bytes], head: Callable[[], bytes], size: int, ends: float) -> None:
+        """Send requests.
+
+        Args:
+            lines: the first line of each.
+            head: gives what follows each.
+            size: how many bytes that is together.
+            ends: when to be done.
+
+        Raises:
+            OSError: it was not possible; TimeoutError: or not in time.
+        """
+        self._has_waited = False
+        # Made where it is sent, so that no local holds the token.
+        sent = self._socket.send(head().join([*lines, b""]))
+        if sent < size:
             self._socket.settimeout(_left(ends))
-            self._socket.sendall(data[sent:])
+            self._socket.sendall(head().join([*lines, b""])[sent:])
             self._socket.settimeout(0.0)
 
-    def receive(self, ends: float) -> tuple[Answer, bool]:
+    def receive(self, ends: float) -> tuple[int, bytes, bool]:
         """Read one answer.
 
         Returns:
-            The answer, and whether the connection stays open.
+            Its status, its body, and whether the connection stays open.
 
         Raises:
             OSError: there is none; TimeoutError: or not in time.
@@ -265,98 +510,137 @@ class _Connection:
         """
         if not self.received:
             self._receive_more(ends)
+        self.is_inside = True
         plain = _PLAIN_HEAD.match(self.received)
         if plain is None:
-            answer, stays_open, end = self._unusual(ends)
+            answer = self._receive_unusual(ends)
         else:
             status, size, start = int(plain[1]), int(plain[2]), plain.end()
             del plain  # it holds what it was matched with, while more is received
-            body, end = self._sized(start, size, ends)
-            answer, stays_open = Answer(status, body), True
-        self.received = self.received[end:]
-        self.is_used = True
-        return answer, stays_open
+            if size > MAX_BODY_BYTES:
+                raise _TooLarge
+            answer = status, self._take(size, ends, start), True
+        self.is_inside, self.is_used = False, True
+        return answer
 
-    def _unusual(self, ends: float) -> tuple[Answer, bool, int]:
-        """Read an answer whose head says more than a length, or has not come as a whole; and say where it ends."""
-        head = self._until(b"\r\n\r\n", 0, ends)
-        status, size, stays_open = _framing(self.received[:head])
-        body, end = self._chunked(head, ends) if size is None else self._sized(head, size, ends)
-        return Answer(status, body), stays_open, end
+    def _receive_unusual(self, ends: float) -> tuple[int, bytes, bool]:
+        """Read an answer whose head says more than a length, or has not come as a whole."""
+        version, status, fields = self._receive_head(ends)
+        while status in _INFORMATIONAL and status != _SWITCHING_PROTOCOLS:
+            version, status, fields = self._receive_head(ends)
+        framing = dict(fields)
+        if len(framing) < len(fields):
+            raise _Foreign
+        keeps = framing.pop(b"connection", b"keep-alive" if version else b"close") == b"keep-alive"
+        if status in _BODILESS and not framing:
+            return status, b"", keeps
+        if not framing:
+            return status, self._receive_rest(ends), False
+        if version and framing == {b"transfer-encoding": b"chunked"}:
+            return status, self._receive_chunks(ends), keeps
+        length = framing.get(b"content-length", b"")
+        if status in _BODILESS or len(framing) > 1 or not length.isdigit():
+            raise _Foreign
+        return status, self._take(_size(length, 10), ends), keeps
 
-    def _sized(self, start: int, size: int, ends: float) -> tuple[bytes, int]:
-        if size > MAX_BODY_BYTES:
-            raise _TooLarge
-        end = start + size
-        while (missing := end - len(self.received)) > 0:
-            self._receive_more(ends, missing)
-        return self.received[start:end], end
+    def _receive_head(self, ends: float) -> tuple[int, int, list[tuple[bytes, bytes]]]:
+        """Read a head: the minor version, the status, and the headers that say where the body ends."""
+        head = self._take_through(b"\r\n\r\n", ends)
+        whole = _HEAD.fullmatch(head)
+        if whole is None or int(whole[2]) == _SWITCHING_PROTOCOLS:
+            raise _Foreign
+        fields = [(name.lower(), value.strip().lower()) for name, value in _FRAMING.findall(head)]
+        return int(whole[1]), int(whole[2]), fields
 
-    def _chunked(self, start: int, ends: float) -> tuple[bytes, int]:
+    def _receive_chunks(self, ends: float) -> bytes:
         """Read a body that comes in chunks: as Go's server sends what outgrows its buffer."""
         chunks: list[bytes] = []
         total = 0
-        while True:
-            line = self._until(b"\r\n", start, ends)
-            size = _chunk_size(self.received[start : line - 2])
+        while size := _chunk_size(self._take_through(b"\r\n", ends)):
             total += size
             if total > MAX_BODY_BYTES:
                 raise _TooLarge
-            chunk, end = self._sized(line, size, ends)
-            start = self._until(b"\r\n", end, ends)
-            if start != end + 2:  # trailers, or no end where the chunk should have one
+            chunk = self._take(size + 2, ends)
+            if not chunk.endswith(b"\r\n"):
                 raise _Foreign
-            if size == 0:
-                return b"".join(chunks), start
-            chunks.append(chunk)
+            chunks.append(chunk[:-2])
+        self._skip_trailers(ends)
+        return b"".join(chunks)
 
-    def _until(self, mark: bytes, start: int, ends: float) -> int:
-        """Receive up to a mark; give where it ends."""
-        while (found := self.received.find(mark, start)) < 0:
-            if len(self.received) - start > _MAX_HEAD_BYTES:
+    def _skip_trailers(self, ends: float) -> None:
+        size = 0
+        while (line := self._take_through(b"\r\n", ends)) != b"\r\n":
+            size += len(line)
+            if size > _MAX_HEAD_BYTES or not _HEADER_LINE.fullmatch(line):
                 raise _Foreign
+
+    def _receive_rest(self, ends: float) -> bytes:
+        """Read a body that ends with the connection."""
+        try:
+            while len(self.received) <= MAX_BODY_BYTES:
+                self._receive_more(ends)
+        except _Ended:
+            if not self.received:
+                raise  # a head that was cut looks the same to others
+            return self._take(len(self.received), ends)
+        raise _TooLarge
+
+    def _take(self, size: int, ends: float, start: int = 0) -> bytes:
+        """Receive so many bytes and take them out, with what stands before them."""
+        end = start + size
+        while (missing := end - len(self.received)) > 0:
+            self._receive_more(ends, missing)
+        taken, self.received = self.received[start:end], self.received[end:]
+        return taken
+
+    def _take_through(self, mark: bytes, ends: float) -> bytes:
+        """Receive up to a mark and take it out, with what stands before it."""
+        while (found := self.received.find(mark)) < 0 and len(self.received) < _MAX_HEAD_BYTES:
             self._receive_more(ends)
-        return found + len(mark)
+        end = found + len(mark)
+        if found < 0 or end > _MAX_HEAD_BYTES:
+            raise _Foreign
+        taken, self.received = self.received[:end], self.received[end:]
+        return taken
 
     def _receive_more(self, ends: float, missing: int = 0) -> None:
-        if not self._incoming.poll(max(ends - monotonic(), 0.0) * _MILLISECONDS):
+        """Wait for more, until the time is over: whether nothing comes or too much."""
+        if self._has_waited and self._can_acknowledge:
+            # A server that sends in small parts waits, by Nagle's algorithm, for each to be acknowledged, and the
+            # system delays that by 40 ms. It forgets the option. Before the first wait it would only cost.
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        self._has_waited = True
+        left = ends - monotonic()
+        if left <= 0.0 or not self._incoming.poll(left * _MILLISECONDS):
             raise TimeoutError
         received = self._socket.recv(max(missing, _RECEIVED_BYTES))
         if not received:
-            raise ConnectionResetError
+            raise _Ended
         self.received += received
+
+
+def _watch(connected: socket.socket) -> select.poll | _Select:
+    """Give what waits for a socket."""
+    if not hasattr(select, "poll"):
+        return _Select(connected)
+    watching = select.poll()
+    watching.register(connected, select.POLLIN)
+    return watching
 
 
 def _left(ends: float) -> float:
     return max(ends - monotonic(), _SHORTEST_WAIT_SECONDS)
 
 
-def _framing(head: bytes) -> tuple[int, int | None, bool]:
-    """Read the status, the size of the body (None: chunked), and whether the connection stays open."""
-    status = re.fullmatch(_HEAD, head)
-    found = [(name.lower(), value.strip().lower()) for name, value in re.findall(_FRAMING, head, re.IGNORECASE)]
-    framing = dict(found)
-    if status is None or len(framing) < len(found) or b"content-encoding" in framing or int(status[1]) in _BODILESS:
+def _chunk_size(line: bytes) -> int:
+    match = _CHUNK_SIZE.fullmatch(line)
+    if match is None:
         raise _Foreign
-    stays_open = framing.pop(b"connection", b"keep-alive") == b"keep-alive"
-    if framing == {b"transfer-encoding": b"chunked"}:
-        return int(status[1]), None, stays_open
-    if framing.keys() != {b"content-length"} or not framing[b"content-length"].isdigit():
-        raise _Foreign
-    return int(status[1]), _size(framing[b"content-length"], 10), stays_open
-
-
-def _chunk_size(text: bytes) -> int:
-    if not text or text.strip(b"0123456789abcdefABCDEF"):
-        raise _Foreign
-    return _size(text, 16)
+    return _size(match[1], 16)
 
 
 def _size(digits: bytes, base: int) -> int:
     # Python takes long for thousands of digits.
-    if len(digits) > _LONGEST_SIZE_DIGITS:
+    if len(digits) > _LONGEST_SIZE_DIGITS or int(digits, base) > MAX_BODY_BYTES:
         raise _TooLarge
     return int(digits, base)
-
-
-_LONGEST_SIZE_DIGITS = len(str(MAX_BODY_BYTES))

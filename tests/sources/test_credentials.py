@@ -184,11 +184,13 @@ def test_what_is_near(monkeypatch: pytest.MonkeyPatch, uri: str, reached: tuple[
     class Recording:
         """A transport that goes nowhere."""
 
-        def exchange(self, address: Any, lanes: Any, headers: Any, seconds: float) -> Any:
+        def exchange(self, address: Any, lanes: Any, headers: Any, seconds: float, *, anew: bool = False) -> Any:
             asked.append((address.host, address.port))
             return RequestsTransport().exchange(address, lanes, headers, 0.0)
 
         def close(self) -> None: ...
+
+        def forget_parent(self) -> None: ...
 
     monkeypatch.setenv(ENDPOINT, uri)
     assert fetch_snapstart_token(Recording(), SECONDS) is None

@@ -300,7 +300,7 @@ def test_heeds_that_a_connection_ends(transport: Transport) -> None:
     """After an answer that ends its connection the next request goes over another one."""
     with serving(repeating(answer(b"{}", "Connection: close"))) as server:
         got = transport.exchange(address(server.port), [["/1", "/2"]], {}, SECONDS)
-        assert got == {"/1": Answer(200, b"{}"), "/2": Answer(200, b"{}")}
+        assert contents(got) == {"/1": (200, b"{}"), "/2": (200, b"{}")}
 
 
 def test_serves_a_lane_of_any_length(transport: Transport, emulator: Emulator, expected: Answer) -> None:
@@ -417,6 +417,11 @@ def test_serves_a_lane_in_its_order(transport: Transport) -> None:
             [(record.target, record.connection) for record in emulator.requests],
             store.most,
         )
+
+
+def contents(answers: dict[str, Answer | Fault]) -> dict[str, Any]:
+    """Give the status and the body of each answer."""
+    return {path: answer[:2] if isinstance(answer, Answer) else answer for path, answer in answers.items()}
 
 
 def statuses(answers: dict[str, Answer | Fault]) -> dict[str, Any]:
