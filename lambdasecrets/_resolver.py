@@ -275,6 +275,13 @@ def shared() -> Resolver:
         return _PROCESS.setdefault("resolver", Resolver(Client(_transport())))
 
 
+def forget() -> None:
+    """Forget every value and absence of this process, and close its connections. The transport stays as it is."""
+    resolver = _PROCESS.get("resolver")
+    if resolver is not None:
+        resolver.close()
+
+
 def use_session(session: Session | None) -> None:
     """Let a `requests` Session of your own carry the requests of this process.
 

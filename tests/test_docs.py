@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from importlib import import_module
@@ -28,6 +29,7 @@ PUBLIC_MODULES = (
     "lambdasecrets.dev.emulator",
     "lambdasecrets.dev.faults",
     "lambdasecrets.dev.stores",
+    "lambdasecrets.testing",
 )
 ERRORS = [item for item in vars(errors).values() if inspect.isclass(item) and issubclass(item, Exception)]
 
@@ -127,15 +129,17 @@ def test_the_tree_of_errors() -> None:
 
 
 def test_the_readmes_handler() -> None:
-    """The README shows the quickstart's handler, letter by letter."""
-    (handler,) = [block for block in EVERY_BLOCK if block.page == "README.md" and block.language == "python"]
+    """The README shows the quickstart's handler, then the shortest one with its test, letter by letter."""
+    shown = [block.text for block in EVERY_BLOCK if block.page == "README.md" and block.language == "python"]
+    files = [QUICKSTART / "app.py", ROOT / "examples/shortest/app.py", ROOT / "examples/shortest/test_app.py"]
 
-    assert handler.text == (QUICKSTART / "app.py").read_text(encoding="utf-8")
+    assert shown == [file.read_text(encoding="utf-8") for file in files]
+    assert [len([line for line in text.splitlines() if line]) < 10 for text in shown[1:]] == [True, True]
 
 
 def test_code_in_the_pages_is_run() -> None:
     """Python in a page is included from an example, or a test runs it where it stands."""
-    run_by_others = {"README.md", "emulator.md", "secrets-file.md"}
+    run_by_others = {"README.md", "emulator.md", "secrets-file.md", "testing.md"}
     inline = [
         (block, following)
         for block, following in pairwise(EVERY_BLOCK)
@@ -147,6 +151,18 @@ def test_code_in_the_pages_is_run() -> None:
         for block, following in inline
         if block.marker != "prelude" and not following.marker.startswith("fails: ")
     ] == []
+
+
+def test_the_test_case_as_shown(tmp_path: Path) -> None:
+    """The TestCase on the page about testing passes, beside the shortest handler."""
+    (case,) = [block for block in EVERY_BLOCK if block.page == "testing.md" and block.heading == "Without pytest"]
+    shutil.copy(ROOT / "examples/shortest/app.py", tmp_path)
+    (tmp_path / "test_case.py").write_text(case.text, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "unittest", "test_case"], cwd=tmp_path, capture_output=True, check=False, timeout=60
+    )
+
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (0, b"OK")
 
 
 def test_every_included_file_is_an_example() -> None:

@@ -54,7 +54,7 @@ RESULTS: list[tuple[str, Any, Any]] = [
         {"api_key_configured": True, "asked": ["/secretsmanager/get?secretId=orders%2Fstripe"]},
     ),
 ]
-RUN_BELOW = {"powertools", "testing"}
+RUN_BELOW = {"powertools", "shortest", "testing"}
 RUN_BY_OTHERS = {"rotation", "values"}  # test_examples_rotation.py; test_docs.py, as a page shows its result
 
 
@@ -136,15 +136,16 @@ def test_routes_and_log_lines(capsys: pytest.CaptureFixture[str]) -> None:
     ] * 2
 
 
-def test_the_tests_of_an_example() -> None:
+@pytest.mark.parametrize(("folder", "passed"), [("shortest", 1), ("testing", 8)])
+def test_the_tests_of_an_example(folder: str, passed: int) -> None:
     """The tests that show how to test pass."""
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null", "test_app.py"],
-        cwd=EXAMPLES / "testing",
+        cwd=EXAMPLES / folder,
         capture_output=True,
         check=False,
         encoding="utf-8",
         timeout=120,
     )
 
-    assert (done.returncode, done.stdout.rpartition("\n5 passed")[1].strip()) == (0, "5 passed"), done.stdout
+    assert (done.returncode, f"\n{passed} passed in " in done.stdout) == (0, True), done.stdout
