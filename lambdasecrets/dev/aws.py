@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from lambdasecrets.dev.stores import StoredParameter, StoredSecret, StoreError
@@ -23,6 +26,42 @@ __all__ = ["AwsStore"]
 
 _DEFAULT_TIMEOUT_SECONDS = 60.0  # boto3's own; "none" would keep a thread for ever
 _ATTEMPTS = 3  # the default of AWS's SDKs in their standard mode
+
+_ROLE_SESSION = "lambdasecrets"
+_RENEW_ROLE = timedelta(minutes=5)  # before its credentials end
+
+# "Log in" is no reason to ask again, so these are errors of the request. The newest of boto3's may be missing.
+_NO_CREDENTIALS = tuple(
+    getattr(exceptions, name)
+    for name in (
+        "NoCredentialsError",
+        "PartialCredentialsError",
+        "CredentialRetrievalError",
+        "NoAuthTokenError",
+        "TokenRetrievalError",
+        "SSOError",
+        "LoginError",
+        "RefreshWithMFAUnsupportedError",
+        "MetadataRetrievalError",
+        "UnknownCredentialError",
+        "InvalidConfigError",
+        "ProfileNotFound",
+    )
+    if hasattr(exceptions, name)
+)
+_NO_CREDENTIALS_CODE = "MissingAuthenticationTokenException"  # what AWS answers to a request without them
+_NO_CREDENTIALS_STATUS = 400
+_EXPIRED_CODES = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "MissingAuthenticationTokenException",
+        "RequestExpired",
+        "UnrecognizedClientException",
+    }
+)
+_REMEDY = "aws sso login (or aws login, or new keys), then ask again"
 
 # What the agent answers when AWS cannot be reached. More precise errors come before their base classes.
 _UNREACHABLE: tuple[tuple[type[exceptions.BotoCoreError], str, int], ...] = (
@@ -52,16 +91,25 @@ class AwsStore:
         self, *, max_connections: int = 3, secrets_timeout: float = 0.0, parameters_timeout: float = 0.0
     ) -> None:
         self._session: Any = Session()  # its types are known only for the services whose stubs are installed
-        self._secrets = self._session.client("secretsmanager", config=_limits(max_connections, secrets_timeout))
+        self._secrets_limits = _limits(max_connections, secrets_timeout)
+        self._secrets = self._session.client("secretsmanager", config=self._secrets_limits)
         self._parameters = self._session.client("ssm", config=_limits(max_connections, parameters_timeout))
+        self._lock = threading.Lock()
+        self._roles: dict[str, _AssumedRole] = {}
 
     def secret(
-        self, secret_id: str, *, version_id: str | None = None, version_stage: str | None = None
+        self,
+        secret_id: str,
+        *,
+        version_id: str | None = None,
+        version_stage: str | None = None,
+        role_arn: str | None = None,
     ) -> StoredSecret:
         """Return one version of a secret: see `Store.secret`."""
         wanted = {"SecretId": secret_id, "VersionId": version_id, "VersionStage": version_stage}
         given = {name: value for name, value in wanted.items() if value is not None}
-        found = _asked(lambda: self._secrets.get_secret_value(**given))
+        client = self._secrets if role_arn is None else _ask(lambda: self._client_of(role_arn))
+        found = _ask(lambda: client.get_secret_value(**given))
         return StoredSecret(
             arn=found["ARN"],
             name=found["Name"],
@@ -78,7 +126,7 @@ class AwsStore:
         """Return one version of a parameter: see `Store.parameter`."""
         selector = label if version is None else version
         selected = name if selector is None else f"{name}:{selector}"
-        found = _asked(lambda: self._parameters.get_parameter(Name=selected, WithDecryption=decrypt))["Parameter"]
+        found = _ask(lambda: self._parameters.get_parameter(Name=selected, WithDecryption=decrypt))["Parameter"]
         return StoredParameter(
             arn=found["ARN"],
             name=found["Name"],
@@ -101,6 +149,33 @@ class AwsStore:
         token: str | None = None if credentials is None else credentials.get_frozen_credentials().token
         return token
 
+    def _client_of(self, role_arn: str) -> Any:
+        with self._lock:
+            role = self._roles.get(role_arn)
+            if role is None or role.ends - datetime.now(timezone.utc) < _RENEW_ROLE:
+                role = self._roles[role_arn] = self._assume(role_arn)
+            return role.secrets
+
+    def _assume(self, role_arn: str) -> _AssumedRole:
+        sts = self._session.client("sts", config=self._secrets_limits)
+        issued = sts.assume_role(RoleArn=role_arn, RoleSessionName=_ROLE_SESSION)["Credentials"]
+        client = self._session.client(
+            "secretsmanager",
+            config=self._secrets_limits,
+            aws_access_key_id=issued["AccessKeyId"],
+            aws_secret_access_key=issued["SecretAccessKey"],
+            aws_session_token=issued["SessionToken"],
+        )
+        return _AssumedRole(client, issued["Expiration"])
+
+
+@dataclass(frozen=True, slots=True)
+class _AssumedRole:
+    """A client of Secrets Manager with a role's credentials, and when they end."""
+
+    secrets: Any
+    ends: datetime
+
 
 def _limits(max_connections: int, timeout: float) -> Config:
     seconds = timeout or _DEFAULT_TIMEOUT_SECONDS
@@ -113,7 +188,7 @@ def _limits(max_connections: int, timeout: float) -> Config:
     )
 
 
-def _asked(ask: Callable[[], Any]) -> Any:
+def _ask(ask: Callable[[], Any]) -> Any:
     try:
         return ask()
     except exceptions.ClientError as error:
@@ -127,9 +202,16 @@ def _asked(ask: Callable[[], Any]) -> Any:
 def _refusal(error: exceptions.ClientError) -> StoreError:
     answer: dict[str, Any] = dict(error.response)
     said = answer["Error"]
-    return StoreError(said["Code"], said["Message"], answer["ResponseMetadata"]["HTTPStatusCode"])
+    code, message, status = said["Code"], said["Message"], answer["ResponseMetadata"]["HTTPStatusCode"]
+    if code in _EXPIRED_CODES:
+        return StoreError(code, f"{message} The stand-in's credentials are not valid: {_REMEDY}.", status)
+    return StoreError(code, message, status)
 
 
 def _unreachable(error: exceptions.BotoCoreError) -> StoreError:
+    kind = type(error).__name__
+    if isinstance(error, _NO_CREDENTIALS):
+        message = f"The stand-in has no credentials ({kind}): {_REMEDY}."
+        return StoreError(_NO_CREDENTIALS_CODE, message, _NO_CREDENTIALS_STATUS)
     code, status = next((code, status) for kind, code, status in _UNREACHABLE if isinstance(error, kind))
-    return StoreError(code, type(error).__name__, status)
+    return StoreError(code, kind, status)

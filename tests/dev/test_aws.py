@@ -2,19 +2,25 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import json
 import socket
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from botocore import exceptions
 
 from lambdasecrets.dev import aws as aws_module
 from lambdasecrets.dev.aws import AwsStore
+from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import CachedStore, StoreError
+from tests.dev.asking import ask
 from tests.dev.aws_double import AwsDouble, running_aws
 
 FIRST = "00000000-0000-4000-8000-000000000001"
@@ -224,7 +230,7 @@ def test_hanging(aws: AwsDouble, monkeypatch: pytest.MonkeyPatch, timeouts: dict
 
 
 def test_no_credentials(aws: AwsDouble, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    """Without credentials there is no token, and asking is a 500 that says so."""
+    """Without credentials there is no token, and asking is an error that says what to do and is no reason to retry."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -235,7 +241,106 @@ def test_no_credentials(aws: AwsDouble, monkeypatch: pytest.MonkeyPatch, tmp_pat
         store.secret("any")
 
     assert None is store.session_token()
-    assert (str(raised.value), raised.value.status) == ("InternalFailure: NoCredentialsError", 500)
+    assert (str(raised.value), raised.value.status) == (
+        "MissingAuthenticationTokenException: The stand-in has no credentials (NoCredentialsError):"
+        " aws sso login (or aws login, or new keys), then ask again.",
+        400,
+    )
+
+
+SSO_PROFILE = """
+[profile expired]
+sso_start_url = https://example.awsapps.com/start
+sso_region = eu-west-1
+sso_account_id = 123456789012
+sso_role_name = reader
+"""
+
+
+def test_an_expired_login(aws: AwsDouble, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A login that has ended is an error that says to log in again."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name)
+    (tmp_path / "config").write_text(SSO_PROFILE, encoding="utf-8")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "expired")
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    with pytest.raises(StoreError) as raised:
+        AwsStore().secret("any")
+
+    assert (raised.value.code, raised.value.status) == ("MissingAuthenticationTokenException", 400)
+    assert "aws sso login" in raised.value.message
+
+
+def test_keys_that_aws_does_not_know(aws: AwsDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys that AWS refuses are its own error, with what to do."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+
+    with aws.enforcing_iam(), pytest.raises(StoreError) as raised:
+        AwsStore().secret("any")
+
+    assert str(raised.value) == (
+        "UnrecognizedClientException: The security token included in the request is invalid. The stand-in's"
+        " credentials are not valid: aws sso login (or aws login, or new keys), then ask again."
+    )
+
+
+def test_credentials_are_no_reason_to_ask_again(
+    aws: AwsDouble, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A handler whose stand-in has no credentials hears of it at once, and asks an agent once."""
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name)
+    with Emulator(AwsStore(), profile="agent") as emulator:
+        heard = ask(emulator, "/secretsmanager/get?secretId=any")
+
+    assert heard.status == 400
+    assert json.loads(heard.body)["__type"] == "MissingAuthenticationTokenException"
+
+
+def test_aws_has_the_word(aws: AwsDouble) -> None:
+    """What boto3 would refuse by itself is asked of AWS: the answer is AWS's."""
+    put_two_versions(aws)
+
+    with pytest.raises(StoreError) as raised:
+        AwsStore().secret("a/b+c", version_id="short")
+
+    assert str(raised.value) == (
+        "ResourceNotFoundException: Secrets Manager can't find the specified secret value for VersionId: short"
+    )
+
+
+def test_a_role(aws: AwsDouble) -> None:
+    """With a role the secret is one of its account, and the role is assumed once."""
+    put_two_versions(aws)
+    role = aws.client("sts").assume_role  # moto gives every account's role
+    store: Any = AwsStore()
+    arn = "arn:aws:iam::111122223333:role/reader"
+    with pytest.raises(StoreError, match="ResourceNotFoundException"):
+        store.secret("a/b+c", role_arn=arn)
+    issued = role(RoleArn=arn, RoleSessionName="setup")["Credentials"]
+    session: Any = boto3.Session(issued["AccessKeyId"], issued["SecretAccessKey"], issued["SessionToken"])
+    client = session.client("secretsmanager", region_name="eu-west-1", endpoint_url=aws.url)
+    client.create_secret(Name="a/b+c", SecretString="theirs")
+    assumed = store._roles[arn]
+
+    assert store.secret("a/b+c", role_arn=arn).string == "theirs"
+    assert store.secret("a/b+c").string == "second"
+    assert store._roles[arn] is assumed
+
+    store._roles[arn] = replace(assumed, ends=datetime.now(timezone.utc))
+
+    assert store.secret("a/b+c", role_arn=arn).string == "theirs"
+    assert store._roles[arn] is not assumed
+
+
+def test_a_role_that_cannot_be_assumed(aws: AwsDouble) -> None:
+    """What is no role is AWS's own error."""
+    with pytest.raises(StoreError, match="^ValidationError: "):
+        AwsStore().secret("any", role_arn="no role")
 
 
 def test_session_token(aws: AwsDouble, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import logging
 import math
 import re
 import threading
+import uuid
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from http import HTTPStatus
@@ -120,16 +121,18 @@ class ExtensionProfile:
     def _routed(self, request: Request, store: CachedStore) -> Answer:
         query = _first_values(request.query)
         if request.path == _SECRETS_PATH:
-            resolve = self._secret
+            resolve, service, operation = self._secret, "Secrets Manager", "GetSecretValue"
         elif request.path in _PARAMETERS_PATHS:
-            resolve = self._parameter
+            resolve, service, operation = self._parameter, "SSM", "GetParameter"
         else:
             return NOT_FOUND
         if request.method != "GET":
             return NOT_ALLOWED
         answer = ask_store(lambda: resolve(query, store))
         if isinstance(answer, StoreError):
-            log(self.prefix, logging.ERROR, f"GET {request.path} {_asked_for(query)}: {answer}")
+            status = f"https response error StatusCode: {answer.status}, RequestID: {uuid.uuid4()}"
+            cause = f"operation error {service}: {operation}, {status}, api error {answer}"
+            log(self.prefix, logging.ERROR, f"{operation} request encountered an error: {cause}")
             return UNRESOLVED
         return answer
 
@@ -285,7 +288,14 @@ PROFILES: dict[str, type[ExtensionProfile | AgentProfile]] = {"extension": Exten
 def log(prefix: str, level: int, text: str) -> None:
     """Log a line in the style of the extension, its level and time within the line."""
     now = datetime.now(timezone.utc).strftime("%Y/%m/%d %H:%M:%S")
-    _log.log(level, "%s %s %s %s", prefix, now, _LEVELS.get(level, logging.getLevelName(level)), text)
+    _log.log(level, "%s %s %s %s", prefix, now, _LEVELS.get(level, logging.getLevelName(level)), one_line(text))
+
+
+def one_line(text: str) -> str:
+    """Return a text whose line breaks and other control characters are escaped: what a client sends forges no line."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def ask_store(ask: Callable[[], _T]) -> _T | StoreError:
@@ -312,10 +322,6 @@ def _number(text: str) -> int:
 
 def _flag(text: str) -> bool | None:
     return {"true": True, "1": True, "false": False, "0": False}.get(text.lower())
-
-
-def _asked_for(query: dict[str, str]) -> str:
-    return repr(query.get("secretId") or query.get("name"))
 
 
 def _first_values(query: str) -> dict[str, str]:
@@ -368,8 +374,8 @@ def _agent_secret(secret: StoredSecret) -> dict[str, object]:
 
 
 def _rfc3339(moment: datetime) -> str:
-    text = moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")
-    return text.rstrip("0").rstrip(".") + "Z"
+    utc = moment.astimezone(timezone.utc)
+    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03}Z"
 
 
 def _json_answer(body: dict[str, object]) -> Answer:

@@ -76,14 +76,17 @@ class CachedStore:
         *,
         version_id: str | None = None,
         version_stage: str | None = None,
+        role_arn: str | None = None,
         refresh: bool = False,
     ) -> StoredSecret:
         """Return one version of a secret: see `Store.secret`. With `refresh` the store is asked whatever is kept."""
+        role = {} if role_arn is None else {"role_arn": role_arn}  # a store need not know of roles
 
         def ask() -> StoredSecret:
-            return self._store.secret(secret_id, version_id=version_id, version_stage=version_stage)
+            return self._store.secret(secret_id, version_id=version_id, version_stage=version_stage, **role)
 
-        return self._get(self._secrets, ("secret", secret_id, version_id, version_stage), ask, refresh=refresh)
+        key = ("secret", secret_id, version_id, version_stage, role_arn)
+        return self._get(self._secrets, key, ask, refresh=refresh)
 
     def parameter(
         self, name: str, *, version: int | None = None, label: str | None = None, decrypt: bool = False

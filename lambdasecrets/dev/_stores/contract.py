@@ -76,7 +76,12 @@ class Store(Protocol):
     """Where secrets and parameters come from: memory, a file, AWS. Called from many threads at once."""
 
     def secret(
-        self, secret_id: str, *, version_id: str | None = None, version_stage: str | None = None
+        self,
+        secret_id: str,
+        *,
+        version_id: str | None = None,
+        version_stage: str | None = None,
+        role_arn: str | None = None,
     ) -> StoredSecret:
         """Return one version of a secret: `AWSCURRENT` unless told otherwise.
 
@@ -84,6 +89,8 @@ class Store(Protocol):
             secret_id: a name, an ARN, or an ARN without its random suffix.
             version_id: the version with this id.
             version_stage: the version that carries this staging label.
+            role_arn: the role that asks; a bare name is then one of its account. A store that knows no roles need
+                not have this argument: it is given only where a request has a role.
 
         Raises:
             StoreError: it cannot be had; the code says why.
@@ -96,9 +103,10 @@ class Store(Protocol):
         """Return one version of a parameter: the latest unless told otherwise.
 
         Args:
-            name: a name or an ARN.
+            name: a name or an ARN, perhaps with a selector: `/orders/size:3`, `/orders/size:Prod`,
+                `/aws/reference/secretsmanager/orders:AWSPREVIOUS`.
             version: the version with this number.
-            label: the version that carries this label.
+            label: the version that carries this label; of a reference, the secret's stage or the id of its version.
             decrypt: give a SecureString's text rather than its ciphertext.
 
         Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import importlib
 import json
 import re
@@ -18,8 +19,18 @@ from lambdasecrets.dev._stores.in_process import PARAMETER_TYPES, MemoryStore
 _TOML = "tomllib" if sys.version_info >= (3, 11) else "tomli"
 _SECRET_CONTENTS = ("string", "json", "binary")
 _SECRET_MARKS = (*_SECRET_CONTENTS, "versions")  # a table with one of these is settings, not the secret itself
-_SECRET_NAME = re.compile(r"[A-Za-z0-9/_+=.@-]+|arn:[A-Za-z0-9/_+=.@:-]+")
-_PARAMETER_NAME = re.compile(r"[A-Za-z0-9._/-]+|arn:[A-Za-z0-9._/:-]+")
+_REGION = "us-east-1"
+_ACCOUNT = "123456789012"
+_REGION_FORM = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
+_ACCOUNT_FORM = re.compile(r"[0-9]{12}")
+_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_BYTE_ORDER_MARKS = (  # the longest first: one begins like another
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 _WRAP = " If these are the secret's own keys, write { json = { ... } } around them."
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _QUOTED_PART = re.compile(r"(['\"]).{2,}\1")
@@ -89,23 +100,39 @@ def load_store(path: str | Path) -> MemoryStore:
 def _read(path: Path) -> SecretsFile:
     text = _text(path)
     tables = _json_tables(text) if path.suffix == ".json" else _toml_tables(text)
-    _only("", tables, ("environment", "secrets", "parameters"))
-    store = MemoryStore()
+    _only("", tables, ("aws", "environment", "secrets", "parameters"))
+    home = _home(_table("[aws]", tables.get("aws", {})))
+    store = MemoryStore(region=home.get("region", _REGION), account=home.get("account", _ACCOUNT))
     for name, value in _table("[secrets]", tables.get("secrets", {})).items():
         _put_secret(store, name, value)
     for name, value in _table("[parameters]", tables.get("parameters", {})).items():
         _put_parameter(store, name, value)
     variables = _table("[environment]", tables.get("environment", {}))
-    return SecretsFile(store, {name: _scalar(f"[environment] {name}", value) for name, value in variables.items()})
+    environment = dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), home["region"]) if "region" in home else {}
+    environment |= {name: _variable(name, value) for name, value in variables.items()}
+    return SecretsFile(store, environment)
+
+
+def _home(settings: dict[str, Any]) -> dict[str, str]:
+    _only("[aws]", settings, ("account", "region"))
+    home = {key: _string("[aws]", settings, key) for key in settings}
+    if not _ACCOUNT_FORM.fullmatch(home.get("account", _ACCOUNT)):
+        raise _Mistake("[aws]", "account: expected twelve digits, as a string.")
+    if not _REGION_FORM.fullmatch(home.get("region", _REGION)):
+        raise _Mistake("[aws]", "region: expected a Region, such as us-east-1.")
+    return home
 
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        content = path.read_bytes()
     except OSError as error:
         raise _Mistake("", f"cannot read the file: {error.strerror}.") from None
+    encoding = next((encoding for mark, encoding in _BYTE_ORDER_MARKS if content.startswith(mark)), "utf-8")
+    try:
+        return content.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
-        raise _Mistake("", f"not UTF-8 at byte {error.start}.") from None
+        raise _Mistake("", f"not {encoding.upper().removesuffix('-SIG')} at byte {error.start}.") from None
 
 
 def _toml_tables(text: str) -> dict[str, Any]:
@@ -129,8 +156,6 @@ def _json_tables(text: str) -> dict[str, Any]:
 
 def _put_secret(store: MemoryStore, name: str, value: object) -> None:
     place = _place("secrets", name)
-    if not _SECRET_NAME.fullmatch(name):
-        raise _Mistake(place, _bad_name("secret", "/_+=.@-", name))
     if not _is_table(value) or not _is_settings(value):
         _put(place, store.put_secret, name, value)
         return
@@ -172,8 +197,6 @@ def _structure(place: str, value: object) -> object:
 
 def _put_parameter(store: MemoryStore, name: str, value: object) -> None:
     place = _place("parameters", name)
-    if not _PARAMETER_NAME.fullmatch(name):
-        raise _Mistake(place, _bad_name("parameter", "._/-", name))
     if not _is_table(value):
         _put(place, store.put_parameter, name, value)
         return
@@ -211,11 +234,6 @@ def _put(place: str, put: Callable[..., object], name: str, value: object, **opt
 
 def _place(table: str, name: str) -> str:
     return f"[{table}.{name if _BARE_KEY.fullmatch(name) else json.dumps(name, ensure_ascii=False)}]"
-
-
-def _bad_name(kind: str, signs: str, name: str) -> str:
-    problem = f"a {kind}'s name has letters, digits and {signs} only"
-    return f"{problem}; write it as it is at run time, with each {{VAR}} filled in." if "{" in name else f"{problem}."
 
 
 def _is_table(value: object) -> TypeGuard[dict[str, Any]]:
@@ -257,6 +275,13 @@ def _strings(place: str, settings: dict[str, Any], key: str) -> list[str]:
     if not _is_list(values) or not all(isinstance(value, str) for value in values):
         raise _Mistake(place, f"{key}: expected a list of strings.")
     return [str(value) for value in values]
+
+
+def _variable(name: str, value: object) -> str:
+    place = f"[environment] {name if name.isprintable() else ascii(name)}"
+    if not _VARIABLE_NAME.fullmatch(name):
+        raise _Mistake(place, "a variable's name has ASCII letters, digits and _ only, and begins with no digit.")
+    return _scalar(place, value)
 
 
 def _scalar(place: str, value: object) -> str:

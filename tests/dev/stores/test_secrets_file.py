@@ -152,7 +152,85 @@ def test_arns_are_names(tmp_path: Path) -> None:
     parameter = "arn:aws:ssm:eu-west-1:111122223333:parameter/shared/x"
     store = load_store(written(tmp_path, f'[secrets]\n"{secret}" = "s"\n[parameters]\n"{parameter}" = "p"\n'))
 
-    assert (store.secret("dev/db").arn, store.parameter(parameter).name) == (secret, "/shared/x")
+    assert (store.secret(secret).name, store.parameter(parameter).name) == ("dev/db", "/shared/x")
+
+
+def test_two_accounts_in_a_file(tmp_path: Path) -> None:
+    """An entry of another account or Region does not answer to a bare name, nor one for the other."""
+    text = """
+        [secrets]
+        "arn:aws:secretsmanager:us-east-1:999988887777:secret:dev/db-AbCdEf" = "theirs"
+        "arn:aws:secretsmanager:us-west-2:999988887777:secret:dev/db-AbCdEf" = "elsewhere"
+        [parameters]
+        "/t" = "mine"
+        "arn:aws:ssm:us-east-1:999988887777:parameter/t" = "theirs"
+        "arn:aws:ssm:us-west-2:999988887777:parameter/t" = "elsewhere"
+        """
+    store = load_store(written(tmp_path, text))
+    role = "arn:aws:iam::999988887777:role/reader"
+
+    assert [
+        store.parameter(name).value
+        for name in (
+            "/t",
+            "arn:aws:ssm:us-east-1:123456789012:parameter/t",
+            "arn:aws:ssm:us-east-1:999988887777:parameter/t",
+            "arn:aws:ssm:us-west-2:999988887777:parameter/t",
+        )
+    ] == ["mine", "mine", "theirs", "elsewhere"]
+    assert store.secret("dev/db", role_arn=role).string == "theirs"
+    assert store.secret("arn:aws:secretsmanager:us-west-2:999988887777:secret:dev/db-AbCdEf").string == "elsewhere"
+    with pytest.raises(StoreError):
+        store.secret("dev/db")
+
+
+def test_a_file_has_an_account_and_a_region(tmp_path: Path) -> None:
+    """The table [aws] says where bare names are, and the Region goes into the function's environment."""
+    file = load_secrets_file(
+        written(
+            tmp_path,
+            """
+            [aws]
+            account = "111122223333"
+            region = "eu-west-1"
+            [environment]
+            AWS_DEFAULT_REGION = "eu-west-2"
+            [secrets]
+            "dev/db" = "value"
+            """,
+        )
+    )
+
+    assert (file.store.account, file.store.region) == ("111122223333", "eu-west-1")
+    assert file.store.secret("dev/db").arn.startswith("arn:aws:secretsmanager:eu-west-1:111122223333:secret:dev/db-")
+    assert file.environment == {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-2"}
+
+
+def test_names_that_aws_gives_are_names(tmp_path: Path) -> None:
+    """The name of a managed secret has an exclamation mark."""
+    store = load_store(written(tmp_path, '[secrets]\n"rds!cluster-0f1e" = "managed"'))
+
+    assert store.secret("rds!cluster-0f1e").string == "managed"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
+@pytest.mark.parametrize(("name", "text"), [("s.toml", '[secrets]\nx = "ü"\n'), ("s.json", '{"secrets": {"x": "ü"}}')])
+def test_a_file_with_a_byte_order_mark(tmp_path: Path, name: str, text: str, encoding: str) -> None:
+    """A mark of the byte order, as PowerShell writes it, says how to read the file."""
+    path = tmp_path / name
+    mark = "\ufeff" if encoding.endswith("e") else ""
+    path.write_bytes((mark + text).encode(encoding))
+
+    assert load_store(path).secret("x").string == "ü"
+
+
+@pytest.mark.parametrize("line_end", ["\r\n", "\r", "\n"])
+def test_a_file_with_any_line_ends(tmp_path: Path, line_end: str) -> None:
+    """A line break in a text is a line feed, however the file's lines end."""
+    path = tmp_path / "secrets.toml"
+    path.write_bytes(line_end.join(["[secrets]", 'x = """a', 'b"""', ""]).encode())
+
+    assert load_store(path).secret("x").string == "a\nb"
 
 
 @pytest.mark.parametrize(
@@ -162,7 +240,7 @@ def test_arns_are_names(tmp_path: Path) -> None:
         (f"[secrets]\n{CANARY} {CANARY}", "line 2, column 16: not TOML: Expected '=' after a key in a key/value pair."),
         (f'[secrets]\nx = "{CANARY}', "end of the file: not TOML: Unterminated string."),
         (f"[secrets]\n['{CANARY}']\n['{CANARY}']", "line 3, column 18: not TOML: Cannot declare ('...',) twice."),
-        ("[secret]\nx = 1", 'unknown key "secret": expected environment, secrets, parameters.'),
+        ("[secret]\nx = 1", 'unknown key "secret": expected aws, environment, secrets, parameters.'),
         ("secrets = 1", "[secrets]: expected a table, found a number."),
         ("parameters = [1]", "[parameters]: expected a table, found a list."),
         (
@@ -172,12 +250,56 @@ def test_arns_are_names(tmp_path: Path) -> None:
         (
             '[secrets]\n"{STAGE}/x" = 1',
             (
-                '[secrets."{STAGE}/x"]: a secret\'s name has letters, digits and /_+=.@- only;'
+                '[secrets."{STAGE}/x"]: a secret\'s name has letters, digits and /_+=.@-! only;'
                 " write it as it is at run time, with each {VAR} filled in."
             ),
         ),
-        ('[secrets]\n"a b" = 1', '[secrets."a b"]: a secret\'s name has letters, digits and /_+=.@- only.'),
+        ('[secrets]\n"a b" = 1', '[secrets."a b"]: a secret\'s name has letters, digits and /_+=.@-! only.'),
         ('[parameters]\n"a+b" = 1', '[parameters."a+b"]: a parameter\'s name has letters, digits and ._/- only.'),
+        (
+            '[parameters]\n"orders/size" = 1',
+            "[parameters.\"orders/size\"]: a path begins with a slash; write '/orders/size'.",
+        ),
+        (
+            '[parameters]\n"/aws/reference/secretsmanager/x" = 1',
+            ('[parameters."/aws/reference/secretsmanager/x"]: a reference is not put; put the secret that it means.'),
+        ),
+        *(
+            (
+                f'[parameters]\n"/x" = {empty}',
+                '[parameters."/x"]: Cannot put an empty value: Parameter Store has none.',
+            )
+            for empty in ("[]", '""', '{ value = "" }')
+        ),
+        (
+            '[secrets]\n"arn:aws:ssm:us-east-1:123456789012:parameter/x" = 1',
+            (
+                '[secrets."arn:aws:ssm:us-east-1:123456789012:parameter/x"]: not the ARN of a secret;'
+                " write arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-SUFFIX."
+            ),
+        ),
+        ("[aws]\naccount = 123456789012", "[aws]: account: expected a string, found a number."),
+        ('[aws]\naccount = "12345678901"', "[aws]: account: expected twelve digits, as a string."),
+        ('[aws]\nregion = "Frankfurt"', "[aws]: region: expected a Region, such as us-east-1."),
+        ("[aws]\nregoin = 1", '[aws]: unknown key "regoin": expected account, region.'),
+        *(
+            (
+                f"[environment]\n{json.dumps(name)} = 1",
+                (
+                    f"[environment] {shown}: a variable's name has ASCII letters, digits and _ only,"
+                    " and begins with no digit."
+                ),
+            )
+            for name, shown in (
+                ("", ""),
+                ("A;touch x", "A;touch x"),
+                ("$(touch x)", "$(touch x)"),
+                ("A=B", "A=B"),
+                ("1A", "1A"),
+                ("Ä", "Ä"),
+                ("A\nB", r"'A\nB'"),
+            )
+        ),
         (
             f'[secrets]\nx = {{ string = "{CANARY}", user = "u" }}',
             (
@@ -287,15 +409,23 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert f"{tmp_path / 'none.toml'}: cannot read the file: No such file or directory." == str(raised.value)
 
 
-def test_a_file_that_is_not_utf8(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b'x = "\xff"', "UTF-8 at byte 5"),
+        (b'\xef\xbb\xbfx = "\xff"', "UTF-8 at byte 5"),
+        (b"\xff\xfex", "UTF-16 at byte 2"),
+    ],
+)
+def test_a_file_that_is_not_utf8(tmp_path: Path, content: bytes, expected: str) -> None:
     """A file in another encoding is refused at the byte where it shows."""
     path = tmp_path / "secrets.toml"
-    path.write_bytes(b'x = "\xff"')
+    path.write_bytes(content)
 
     with pytest.raises(SecretsFileError) as raised:
         load_secrets_file(path)
 
-    assert f"{path}: not UTF-8 at byte 5." == str(raised.value)
+    assert f"{path}: not {expected}." == str(raised.value)
 
 
 @pytest.mark.parametrize(
