@@ -204,7 +204,7 @@ def _refusal(error: exceptions.ClientError) -> StoreError:
     said = answer["Error"]
     code, message, status = said["Code"], said["Message"], answer["ResponseMetadata"]["HTTPStatusCode"]
     if code in _EXPIRED_CODES:
-        return StoreError(code, f"{message} The stand-in's credentials are not valid: {_REMEDY}.", status)
+        return StoreError(code, f"{message.rstrip('.')}. The stand-in's credentials are not valid: {_REMEDY}.", status)
     return StoreError(code, message, status)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lambdasecrets.dev._emulator.aws_api import MADE_UP_KEY, AwsApi, Call, read_call
 from lambdasecrets.dev._emulator.http_server import Answer, Connection, Request, Server
-from lambdasecrets.dev._emulator.profiles import PROFILES, Moment, log
+from lambdasecrets.dev._emulator.profiles import PROFILES, Moment, log, one_line
 from lambdasecrets.dev.faults import Fault, Refuse
 from lambdasecrets.dev.stores import CachedStore, Store
 
@@ -27,6 +27,8 @@ __all__ = ["Emulator", "RequestRecord"]
 
 _logger = logging.getLogger("lambdasecrets.emulator")
 _JOURNAL_RECORDS = 10_000
+_KEPT_CHARACTERS = 2048  # of a target: a full ARN, percent-encoded, and all that can stand beside it
+_KEPT_CHARACTERS_WITHOUT_TOKEN = 256  # who has no token must not fill the memory
 _TOKEN_BYTES = 32
 
 
@@ -36,7 +38,8 @@ class RequestRecord:
 
     Attributes:
         method: such as `GET`.
-        target: the path and the query as they were received, still percent-encoded.
+        target: the path and the query as they were received, still percent-encoded; of a very long one the beginning,
+            with `...` for the rest.
         path: the target without its query.
         status: the status of the answer; None when a fault sends none.
         milliseconds: from the request to the decision on its answer, without what a fault makes it wait then.
@@ -287,26 +290,34 @@ class Emulator:
 
     def _note(self, exchange: _Exchange, status: int | None) -> None:
         request, call = exchange.request, exchange.call
+        is_let_in = self._is_let_in(exchange)
+        kept = _KEPT_CHARACTERS if is_let_in else _KEPT_CHARACTERS_WITHOUT_TOKEN
+        target = _beginning(request.target, kept)
         record = RequestRecord(
-            method=request.method,
-            target=request.target,
-            path=request.path,
+            method=_beginning(request.method, _KEPT_CHARACTERS_WITHOUT_TOKEN),
+            target=target,
+            path=target.partition("?")[0],
             status=status,
             milliseconds=exchange.milliseconds(),
-            token_ok=self._is_let_in(exchange),
+            token_ok=is_let_in,
             connection=exchange.connection_number,
             api=None if call is None else call.api,
-            name=None if call is None else call.name,
+            name=None if call is None or call.name is None else _beginning(call.name, kept),
         )
         with self._lock:
             self._journal.append(record)
-        _logger.debug("%s %s: %s", record.method, exchange.asked_for, "no answer" if status is None else status)
+        asked = f"{record.method} {_beginning(exchange.asked_for, kept)}"
+        _logger.debug("%s: %s", one_line(asked), "no answer" if status is None else status)
 
     def _is_let_in(self, exchange: _Exchange) -> bool:
         request = exchange.request
         if exchange.call is not None:
             return self._aws.is_let_in(request, self.token)
         return self._profile.has_token(request, self.token)
+
+
+def _beginning(text: str, characters: int) -> str:
+    return text if len(text) <= characters else f"{text[:characters]}..."
 
 
 @dataclass(slots=True)

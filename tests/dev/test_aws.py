@@ -17,11 +17,13 @@ import pytest
 from botocore import exceptions
 
 from lambdasecrets.dev import aws as aws_module
+from lambdasecrets.dev._emulator.http_server import Connection
 from lambdasecrets.dev.aws import AwsStore
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import CachedStore, StoreError
 from tests.dev.asking import ask
 from tests.dev.aws_double import AwsDouble, running_aws
+from tests.serving import answer, repeating, serving
 
 FIRST = "00000000-0000-4000-8000-000000000001"
 SECOND = "00000000-0000-4000-8000-000000000002"
@@ -242,8 +244,10 @@ def test_no_credentials(aws: AwsDouble, monkeypatch: pytest.MonkeyPatch, tmp_pat
 
     assert None is store.session_token()
     assert (str(raised.value), raised.value.status) == (
-        "MissingAuthenticationTokenException: The stand-in has no credentials (NoCredentialsError):"
-        " aws sso login (or aws login, or new keys), then ask again.",
+        (
+            "MissingAuthenticationTokenException: The stand-in has no credentials (NoCredentialsError):"
+            " aws sso login (or aws login, or new keys), then ask again."
+        ),
         400,
     )
 
@@ -273,17 +277,26 @@ def test_an_expired_login(aws: AwsDouble, monkeypatch: pytest.MonkeyPatch, tmp_p
     assert "aws sso login" in raised.value.message
 
 
-def test_keys_that_aws_does_not_know(aws: AwsDouble, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keys that AWS refuses are its own error, with what to do."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+def test_keys_that_aws_does_not_take(aws: AwsDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys that have expired are AWS's own error, with what to do, and asked about once."""
+    body = b'{"__type":"ExpiredTokenException","message":"The security token included in the request is expired"}'
+    refusal = answer(body, "Content-Type: application/x-amz-json-1.1", status="400 Bad Request")
+    asked: list[int] = []
 
-    with aws.enforcing_iam(), pytest.raises(StoreError) as raised:
-        AwsStore().secret("any")
+    def refuse(connection: Connection) -> None:
+        asked.append(connection.number)
+        repeating(refusal)(connection)
+
+    with serving(refuse) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.port}")
+        with pytest.raises(StoreError) as raised:
+            AwsStore().secret("any")
 
     assert str(raised.value) == (
-        "UnrecognizedClientException: The security token included in the request is invalid. The stand-in's"
+        "ExpiredTokenException: The security token included in the request is expired. The stand-in's"
         " credentials are not valid: aws sso login (or aws login, or new keys), then ask again."
     )
+    assert (raised.value.status, asked) == (400, [1])
 
 
 def test_credentials_are_no_reason_to_ask_again(
@@ -338,9 +351,11 @@ def test_a_role(aws: AwsDouble) -> None:
 
 
 def test_a_role_that_cannot_be_assumed(aws: AwsDouble) -> None:
-    """What is no role is AWS's own error."""
-    with pytest.raises(StoreError, match="^ValidationError: "):
-        AwsStore().secret("any", role_arn="no role")
+    """What AWS says of a role is the error."""
+    with aws.enforcing_iam(), pytest.raises(StoreError) as raised:
+        AwsStore().secret("any", role_arn="arn:aws:iam::111122223333:role/reader")
+
+    assert (raised.value.code, raised.value.status) == ("AccessDenied", 403)
 
 
 def test_session_token(aws: AwsDouble, monkeypatch: pytest.MonkeyPatch) -> None:

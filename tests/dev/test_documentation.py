@@ -48,7 +48,7 @@ def test_the_emulator_as_shown(capsys: pytest.CaptureFixture[str]) -> None:
     for example in blocks("emulator.md", "python"):
         exec(example, namespace)  # noqa: S102 - our own page
 
-    assert capsys.readouterr().out == "25\n"
+    assert capsys.readouterr().out == "25\n25\ntheirs\n"
 
 
 def test_every_fault_is_documented() -> None:

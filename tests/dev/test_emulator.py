@@ -3,7 +3,9 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -145,6 +147,55 @@ def test_the_journal_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
             ask_on(connection, emulator, f"/{number}")
 
         assert [record.path for record in emulator.requests] == ["/1", "/2"]
+
+
+def test_who_has_no_token_does_not_fill_the_memory() -> None:
+    """Of a long target little is kept where the token is wrong, and enough for every name where it is right."""
+    target = f"/{'x' * 50_000}"
+    with Emulator(golden_store()) as emulator, connected(emulator) as connection:
+        ask_on(connection, emulator, target, token="wrong")
+        ask_on(connection, emulator, target)
+        say(emulator, f"{'M' * 60_000} / HTTP/1.1\r\nConnection: close\r\n\r\n".encode())
+        lengths = [(len(record.method), len(record.target), len(record.path)) for record in emulator.requests]
+
+    assert lengths == [(3, 259, 259), (3, 2051, 2051), (259, 1, 1)]
+
+
+def test_many_requests_without_a_token_cost_little() -> None:
+    """Hundreds of requests without a token, each as long as they are taken, leave few bytes behind."""
+    target = f"/secretsmanager/get?secretId={'x' * 60_000}"
+    with Emulator(golden_store()) as emulator, connected(emulator) as connection:
+        ask_on(connection, emulator, target, token="wrong")
+        tracemalloc.start()
+        try:
+            for _ in range(300):
+                ask_on(connection, emulator, target, token="wrong")
+            grown = tracemalloc.get_traced_memory()[0]
+        finally:
+            tracemalloc.stop()
+
+    assert grown < 1024 * 1024
+
+
+@pytest.mark.parametrize("profile", ["extension", "agent"])
+@pytest.mark.parametrize(
+    ("sent", "logged"),
+    [
+        (b"GET /\nGET HTTP/1.1", r"GET /\nGET: 403"),
+        (b"GET /a\rb HTTP/1.1", r"GET /a\rb: 403"),
+        (b"G\x1b[2JET /\x07\x85\x9b HTTP/1.1", r"G\x1b[2JET /\x07\x85\x9b: 403"),
+        (b"GET /\n[AWS\xa0Parameters] HTTP/1.1", r"GET /\n[AWS\xa0Parameters]: 403"),
+    ],
+)
+def test_a_request_forges_no_line_of_the_log(
+    caplog: pytest.LogCaptureFixture, profile: Any, sent: bytes, logged: str
+) -> None:
+    """Whoever asks: a request is one line of the log, and its control characters are escaped."""
+    caplog.set_level(logging.DEBUG, logger="lambdasecrets.emulator")
+    with Emulator(golden_store(), profile=profile) as emulator:
+        say(emulator, sent + b"\r\nConnection: close\r\n\r\n")
+
+    assert caplog.messages[-1].replace("401", "403") == logged
 
 
 def test_it_logs_as_the_extension_does(caplog: pytest.LogCaptureFixture) -> None:
