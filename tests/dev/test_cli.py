@@ -127,7 +127,7 @@ def test_an_event_from_a_file_and_a_variable(folder: Path) -> None:
     assert (
         "UnresolvedError: Cannot resolve 'key' of app.handler, Secret('{STAGE}/key') (filled in as 'test/key')" in err
     )
-    assert "ERROR GET /secretsmanager/get 'test/key': ResourceNotFoundException: " in err
+    assert "api error ResourceNotFoundException: " in err
 
 
 def test_verbose_shows_the_servers_log(folder: Path) -> None:
