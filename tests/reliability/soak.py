@@ -68,7 +68,12 @@ class RotatingStore:
     """Has every secret and every parameter, each with the value of the moment."""
 
     def secret(
-        self, secret_id: str, *, version_id: str | None = None, version_stage: str | None = None
+        self,
+        secret_id: str,
+        *,
+        version_id: str | None = None,
+        version_stage: str | None = None,
+        role_arn: str | None = None,
     ) -> StoredSecret:
         number = number_at(time.monotonic())
         arn = f"arn:aws:secretsmanager:us-east-1:123456789012:secret:{secret_id}-AbCdEf"

@@ -29,7 +29,12 @@ class BrokenStore(MemoryStore):
     """A store with a mistake in it, whose message shows a value."""
 
     def secret(
-        self, secret_id: str, *, version_id: str | None = None, version_stage: str | None = None
+        self,
+        secret_id: str,
+        *,
+        version_id: str | None = None,
+        version_stage: str | None = None,
+        role_arn: str | None = None,
     ) -> StoredSecret:
         raise ZeroDivisionError("hunter2-canary")
 
@@ -484,11 +489,16 @@ def test_the_agent_serves_stale_values_on_transient_errors() -> None:
         fails = False
 
         def secret(
-            self, secret_id: str, *, version_id: str | None = None, version_stage: str | None = None
+            self,
+            secret_id: str,
+            *,
+            version_id: str | None = None,
+            version_stage: str | None = None,
+            role_arn: str | None = None,
         ) -> StoredSecret:
             if self.fails:
                 raise StoreError("TimeoutError", "Timeout", 504)
-            return super().secret(secret_id, version_id=version_id, version_stage=version_stage)
+            return super().secret(secret_id, version_id=version_id, version_stage=version_stage, role_arn=role_arn)
 
     store = FailingStore()
     store.put_secret("s", "value")
@@ -509,10 +519,15 @@ class ListeningStore(MemoryStore):
     asked = ""
 
     def secret(
-        self, secret_id: str, *, version_id: str | None = None, version_stage: str | None = None
+        self,
+        secret_id: str,
+        *,
+        version_id: str | None = None,
+        version_stage: str | None = None,
+        role_arn: str | None = None,
     ) -> StoredSecret:
         self.asked = secret_id
-        return super().secret(secret_id, version_id=version_id, version_stage=version_stage)
+        return super().secret(secret_id, version_id=version_id, version_stage=version_stage, role_arn=role_arn)
 
 
 @pytest.fixture(scope="module", params=["extension", "agent"])

@@ -23,10 +23,15 @@ class CountingStore(MemoryStore):
         self.error: StoreError | None = None
 
     def secret(
-        self, secret_id: str, *, version_id: str | None = None, version_stage: str | None = None
+        self,
+        secret_id: str,
+        *,
+        version_id: str | None = None,
+        version_stage: str | None = None,
+        role_arn: str | None = None,
     ) -> StoredSecret:
         self._pass_through(secret_id)
-        return super().secret(secret_id, version_id=version_id, version_stage=version_stage)
+        return super().secret(secret_id, version_id=version_id, version_stage=version_stage, role_arn=role_arn)
 
     def parameter(
         self, name: str, *, version: int | None = None, label: str | None = None, decrypt: bool = False

@@ -578,7 +578,8 @@ def test_deleting(store: MemoryStore) -> None:
 @pytest.mark.parametrize("order", [1, -1])
 def test_denying_a_secret(own: MemoryStore, denied: str, name: str, order: int) -> None:
     """A denied secret is refused under all of its names, whether it was denied before it was there or after."""
-    for act in [lambda: own.put_secret(ARN, "value"), lambda: own.deny(denied)][::order]:
+    acts: list[Callable[[], object]] = [lambda: own.put_secret(ARN, "value"), lambda: own.deny(denied)]
+    for act in acts[::order]:
         act()
 
     said = refusal(lambda: own.secret(name))
