@@ -181,21 +181,22 @@ def test_many_requests_without_a_token_cost_little() -> None:
 @pytest.mark.parametrize(
     ("sent", "logged"),
     [
-        (b"GET /\nGET HTTP/1.1", r"GET /\nGET: 403"),
-        (b"GET /a\rb HTTP/1.1", r"GET /a\rb: 403"),
-        (b"G\x1b[2JET /\x07\x85\x9b HTTP/1.1", r"G\x1b[2JET /\x07\x85\x9b: 403"),
-        (b"GET /\n[AWS\xa0Parameters] HTTP/1.1", r"GET /\n[AWS\xa0Parameters]: 403"),
+        (b"GET /\x85GET HTTP/1.1", [r"GET /\x85GET: 403"]),
+        (b"GET /\x9b2J\xa0x HTTP/1.1", [r"GET /\x9b2J\xa0x: 403"]),
+        (b"GET /\nGET HTTP/1.1", []),
+        (b"GET /a\rb HTTP/1.1", []),
+        (b"G\x1b[2JET /\x07 HTTP/1.1", []),
     ],
 )
 def test_a_request_forges_no_line_of_the_log(
-    caplog: pytest.LogCaptureFixture, profile: Any, sent: bytes, logged: str
+    caplog: pytest.LogCaptureFixture, profile: Any, sent: bytes, logged: list[str]
 ) -> None:
     """Whoever asks: a request is one line of the log, and its control characters are escaped."""
     caplog.set_level(logging.DEBUG, logger="lambdasecrets.emulator")
     with Emulator(golden_store(), profile=profile) as emulator:
         say(emulator, sent + b"\r\nConnection: close\r\n\r\n")
 
-    assert caplog.messages[-1].replace("401", "403") == logged
+    assert [message.replace("401", "403") for message in caplog.messages[1:]] == logged
 
 
 def test_it_logs_as_the_extension_does(caplog: pytest.LogCaptureFixture) -> None:

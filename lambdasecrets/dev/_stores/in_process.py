@@ -272,7 +272,8 @@ class MemoryStore:
         if account is None:
             raise StoreError("ValidationError", f"{role_arn} is invalid")
         if role_arn in self._denied_roles:
-            raise own.refusal(_ASSUME_ROLE, role_arn)
+            refusal = own.refusal(_ASSUME_ROLE, role_arn)
+            raise StoreError("AccessDenied", refusal.message, 403)  # STS has a code of its own
         return _Caller(Home(self.region, account), role_arn.rpartition("/")[2])
 
     def _secret_identity(self, name_or_arn: str, home: Home) -> Identity | None:
