@@ -194,7 +194,7 @@ def test_a_request_forges_no_line_of_the_log(
     """Whoever asks: a request is one line of the log, and its control characters are escaped."""
     caplog.set_level(logging.DEBUG, logger="lambdasecrets.emulator")
     with Emulator(golden_store(), profile=profile) as emulator:
-        say(emulator, sent + b"\r\nConnection: close\r\n\r\n")
+        say(emulator, sent + b"\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 
     assert [message.replace("401", "403") for message in caplog.messages[1:]] == logged
 
