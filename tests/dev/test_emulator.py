@@ -181,8 +181,10 @@ def test_many_requests_without_a_token_cost_little() -> None:
 @pytest.mark.parametrize(
     ("sent", "logged"),
     [
-        (b"GET /\x85GET HTTP/1.1", [r"GET /\x85GET: 403"]),
-        (b"GET /\x9b2J\xa0x HTTP/1.1", [r"GET /\x9b2J\xa0x: 403"]),
+        (b"GET /\xc2\x85GET HTTP/1.1", [r"GET /\x85GET: 403"]),
+        (b"GET /\xc2\x9b2J\xc2\xa0x HTTP/1.1", [r"GET /\x9b2J\xa0x: 403"]),
+        (b"GET /\xe2\x80\xa8\xe2\x80\xaex\xc3\xbc HTTP/1.1", ["GET /\\u2028\\u202exü: 403"]),
+        (b"GET /\x85 HTTP/1.1", []),
         (b"GET /\nGET HTTP/1.1", []),
         (b"GET /a\rb HTTP/1.1", []),
         (b"G\x1b[2JET /\x07 HTTP/1.1", []),
