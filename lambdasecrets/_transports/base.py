@@ -134,15 +134,15 @@ def is_sendable(text: str) -> bool:
 
 
 def is_raised_by(error: BaseException, packages: frozenset[str]) -> bool:
-    """Tell whether an exception was raised in one of these packages, and not by a signal handler that ran in between.
+    """Tell whether an exception was raised by one of these packages, not by a signal handler that ran in between.
 
     Args:
         error: as it was caught: its traceback leads to the frame that raised it.
         packages: the names of packages.
     """
-    frame = None
     step = error.__traceback__
-    while step is not None:
-        frame, step = step.tb_frame, step.tb_next
-    module = "" if frame is None else str(frame.f_globals.get("__name__", ""))
-    return module.partition(".")[0] in packages
+    if step is None:
+        return True  # a library has made it, to wrap it in another
+    while step.tb_next is not None:
+        step = step.tb_next
+    return str(step.tb_frame.f_globals.get("__name__", "")).partition(".")[0] in packages
