@@ -10,10 +10,9 @@ import enum
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args, get_origin
 
-from pydantic import TypeAdapter, ValidationError
-from pydantic_core import core_schema, to_json
+from pydantic import TypeAdapter
+from pydantic_core import SchemaValidator, to_json
 
-from lambdasecrets import _wire
 from lambdasecrets._declarations import written
 from lambdasecrets._json import parse_json
 from lambdasecrets.errors import DeclarationError, InvalidValueError, Problem, Subject
@@ -21,6 +20,9 @@ from lambdasecrets.errors import DeclarationError, InvalidValueError, Problem, S
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from pydantic_core import core_schema
+
+    from lambdasecrets._members import Scalars
     from lambdasecrets._sources.request import RawValue
 
 
@@ -38,11 +40,16 @@ class Reader:
     Args:
         checker: knows the declared type.
         kind: how the text is read.
+        whole: knows the type that decides how a number is read, where the checker knows only what is left to a config
+            model to read.
     """
 
-    def __init__(self, checker: _Checker, kind: Kind) -> None:
+    def __init__(self, checker: _Checker, kind: Kind, whole: _Checker | None = None) -> None:
         self.checker, self.kind = checker, kind
         self._validate = _validator(checker, kind)
+        self._validate_json = checker.validator.validate_json if whole is None else parse_json
+        self._schema = (whole or checker).schema
+        self._scalars: Scalars | None = None
 
     def read(self, raw: RawValue, key: str | None, subject: Subject) -> Any:
         """Read a value.
@@ -62,23 +69,38 @@ class Reader:
 
     def _from_bytes(self, binary: bytes | None, key: str | None, subject: Subject) -> Any:
         if binary is None:
-            return self.checker.misfit(subject, "no_text_value")
+            return self.checker.misfit(subject, Problem((), "no_text_value"))
         if self.kind is not Kind.BYTES or key is not None:
-            return self.checker.misfit(subject, "secret_is_binary")
-        return self.checker.checked(self.checker.adapter.validate_python, binary, subject)
+            return self.checker.misfit(subject, Problem((), "secret_is_binary"))
+        return self.checker.checked(self.checker.validator.validate_python, binary, subject)
 
     def _from_member(self, text: str, key: str, subject: Subject) -> Any:
         members = parse_json(text)
         if not isinstance(members, dict):
-            return self.checker.misfit(subject, "no_json_object")
+            from lambdasecrets._misfits import explain_no_object  # noqa: PLC0415 - needed only for what does not fit
+
+            return self.checker.misfit(subject, explain_no_object(text))
         if key not in members:
-            return self.checker.misfit(subject, "missing", key)
+            return self.checker.misfit(subject, Problem((key,), "missing"))
         member = members[key]
         if member is None:
-            return self.checker.checked(self.checker.adapter.validate_python, None, subject)
-        # A member that is a text is read like a whole text. Any other is read by its JSON.
-        part = member if isinstance(member, str) else to_json(member).decode()
-        return self.checker.checked(self._validate, part, subject)
+            return self.checker.checked(self.checker.validator.validate_python, None, subject)
+        if isinstance(member, str):
+            # A member that is a text is read like a whole text. Any other is read by its JSON.
+            return self.checker.checked(self._validate, member, subject)
+        from lambdasecrets._members import copy_member  # noqa: PLC0415 - most members are texts
+
+        is_scalar = self.kind is Kind.TEXT and not isinstance(member, (dict, list))
+        validate = self._read_scalar if is_scalar else self._validate
+        return self.checker.checked(validate, copy_member(text, key), subject)
+
+    def _read_scalar(self, characters: str) -> Any:
+        if self._scalars is None:
+            from lambdasecrets._members import Scalars  # noqa: PLC0415 - most members are texts
+
+            self._scalars = Scalars(self._schema)
+        exact = self._scalars.choose_json(characters)
+        return self._validate(characters) if exact is None else self._validate_json(exact)
 
 
 class Assembler:
@@ -91,7 +113,7 @@ class Assembler:
     def __init__(self, checker: _Checker) -> None:
         self.checker = checker
         # Not strict: what `field_reader` leaves as text may have to become a number yet.
-        self._validate = partial(checker.adapter.validate_python, by_name=True, strict=False)
+        self._validate = partial(checker.validator.validate_python, by_name=True, strict=False)
 
     def assemble(self, fields: dict[str, Any], subject: Subject) -> Any:
         """Make the model by its own validators.
@@ -111,31 +133,30 @@ class _Checker:
 
     Args:
         expected: the declared type, as written.
-        adapter: pydantic's, for the declared type.
-        names: what the declared type may show of a location: the names that it brings itself.
+        schema: pydantic's, of the declared type.
     """
 
-    def __init__(self, expected: str, adapter: TypeAdapter[Any], names: frozenset[str]) -> None:
-        self.expected, self.adapter, self.names = expected, adapter, names
+    def __init__(self, expected: str, schema: core_schema.CoreSchema) -> None:
+        self.expected, self.schema = expected, schema
+        # Not the adapter's, which keeps a JSON value's short texts in a cache for as long as the process lives, and
+        # shows values to pydantic's plugins.
+        self.validator = SchemaValidator(schema, {"cache_strings": "none"})
 
     def checked(self, validate: Callable[[Any], Any], data: Any, subject: Subject) -> Any:
         """Give what validating makes of the data, or the InvalidValueError."""
         try:
             return validate(data)
-        except ValidationError as error:
-            found = error.errors(include_url=False, include_context=False, include_input=False)
-            problems = [Problem(self._location(item["loc"]), _known_type(item["type"])) for item in found]
-        except Exception as error:  # noqa: BLE001 - a validator of the user's may raise anything, and quote its input
-            problems = [Problem((), type(error).__name__)]
+        except Exception as error:  # a validator of the user's may raise anything, and quote its input
+            from lambdasecrets import _misfits  # noqa: PLC0415 - needed only where a value does not fit
+
+            if _misfits.is_from_signal_handler(error):
+                raise
+            problems = _misfits.find_problems(error, self.schema, data)
         return InvalidValueError(subject, self.expected, problems)
 
-    def misfit(self, subject: Subject, kind: str, *location: str) -> InvalidValueError:
+    def misfit(self, subject: Subject, problem: Problem) -> InvalidValueError:
         """Give the error of what is not even validated."""
-        return InvalidValueError(subject, self.expected, [Problem(location, kind)])
-
-    def _location(self, location: tuple[int | str, ...]) -> tuple[int | str, ...]:
-        # The key of a dict and the name of an extra field come from the value.
-        return tuple(part if part in self.names or _is_index(part) else "*" for part in location)
+        return InvalidValueError(subject, self.expected, [problem])
 
 
 def reader(where: str, declared: Any) -> Reader:
@@ -149,7 +170,7 @@ def reader(where: str, declared: Any) -> Reader:
         DeclarationError: a type that pydantic cannot read, or that does not decide how a value is read.
     """
     checker = _checker(where, declared)
-    found = set(_kinds(_schema(checker), {}))
+    found = set(_kinds(checker.schema, {}))
     kinds = [kind for kind in Kind if kind in found]
     if not kinds or None in found:
         why = f"{written(declared)} does not decide how the value is read"
@@ -168,15 +189,14 @@ def field_reader(where: str, declared: Any) -> Reader:
     function, such as a validator, would run twice. Then the text, or the parsed JSON, is left for the model to read.
     """
     whole = reader(where, declared)
-    if not _runs_functions(_schema(whole.checker)):
+    if not _runs_functions(whole.checker.schema):
         return whole
-    unread = TypeAdapter(_UNREAD[whole.kind])
-    return Reader(_Checker(whole.checker.expected, unread, whole.checker.names), whole.kind)
+    unread = _Checker(whole.checker.expected, TypeAdapter(_UNREAD[whole.kind]).core_schema)
+    return Reader(unread, whole.kind, whole.checker)
 
 
 def _validator(checker: _Checker, kind: Kind) -> Callable[[str], Any]:
-    # The validator's own functions: the adapter's only pass their arguments on, at every reading.
-    validator = checker.adapter.validator
+    validator = checker.validator
     if kind is Kind.JSON:
         return validator.validate_json
     if kind is Kind.BYTES:
@@ -202,16 +222,11 @@ def _checker(where: str, declared: Any) -> _Checker:
         adapter: TypeAdapter[Any] = TypeAdapter(declared)
         adapter.rebuild()  # where pydantic waits for names that are yet to be defined: they must be there now
         expected = written(get_args(declared)[0] if get_origin(declared) is Annotated else declared)
-        return _Checker(expected, adapter, frozenset(_names(adapter.core_schema)))
+        return _Checker(expected, adapter.core_schema)
     except Exception as error:  # noqa: BLE001 - making a schema runs what the type brings with it
         problem = error
     why = f"pydantic cannot read {written(declared)} ({type(problem).__name__})"
     raise DeclarationError(where, why, "Declare a type that pydantic knows, or teach it yours.") from problem
-
-
-def _schema(checker: _Checker) -> Mapping[str, Any]:
-    schema: Mapping[str, Any] = checker.adapter.core_schema
-    return schema
 
 
 _TEXT_SCHEMAS = """
@@ -276,28 +291,3 @@ def _runs_functions(schema: object) -> bool:
         # An instance of a model is taken as it is: what its fields run is over.
         return kind.startswith("function-") or (kind not in _INSTANCES and any(map(_runs_functions, parts.values())))
     return isinstance(schema, (list, tuple)) and any(map(_runs_functions, cast("Iterable[object]", schema)))
-
-
-def _names(schema: object) -> Iterator[str]:
-    """List every name that a schema brings: fields, aliases, tags, classes. None of them comes from a value."""
-    if isinstance(schema, str):
-        yield schema
-    elif isinstance(schema, type):
-        yield schema.__name__
-    elif isinstance(schema, dict):
-        for name, item in cast("dict[object, object]", schema).items():
-            yield from _names(name)
-            yield from _names(item)
-    elif isinstance(schema, (list, tuple)):
-        for item in cast("Iterable[object]", schema):
-            yield from _names(item)
-
-
-def _is_index(part: int | str) -> bool:
-    # The number of digits tells: no answer is long enough for a longer index, so it would be a key, from the value.
-    return isinstance(part, int) and 0 <= part < _wire.MAX_BODY_BYTES
-
-
-def _known_type(kind: str) -> str:
-    # A validator can raise PydanticCustomError with any text as its type, its input included.
-    return kind if kind in get_args(core_schema.ErrorType) else "custom_error"

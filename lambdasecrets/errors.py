@@ -98,14 +98,23 @@ class Problem(NamedTuple):
         location: the way to it, as declared: field names and list indexes. A part that the declared type does
             not name, such as the key of a dict, comes from the value and reads `*`.
         type: pydantic's error type, such as `missing` or `int_parsing`, or one of this library's.
+        detail: what was seen, in words, such as "a number where a text is declared"; empty where the type says it all.
     """
 
     location: tuple[str | int, ...]
     type: str
+    detail: str = ""
 
     def __str__(self) -> str:
         """Read as "location: type"."""
         return f"{'.'.join(map(str, self.location))}: {self.type}" if self.location else self.type
+
+    @property
+    def words(self) -> str:
+        """What the type means, and what was seen, in words."""
+        from lambdasecrets._words import describe  # noqa: PLC0415 - needed only where a value does not fit
+
+        return self.detail or describe(self.location, self.type)
 
 
 def _restore(kind: type[LambdaSecretsError], args: tuple[Any, ...], state: dict[str, Any]) -> LambdaSecretsError:
@@ -455,7 +464,7 @@ class UnresolvedError(ResolutionError):
 
 
 class InvalidValueError(ResolutionError):
-    """The value does not fit the declared type.
+    """The value does not fit the declared type, or the declared type fails whatever the value is.
 
     Attributes:
         expected: the declared type, as written.
@@ -466,10 +475,23 @@ class InvalidValueError(ResolutionError):
     problems: tuple[Problem, ...]
 
     def __init__(self, subject: Subject, expected: str, problems: Sequence[Problem]) -> None:
+        from lambdasecrets._words import blames_the_type  # noqa: PLC0415 - needed only where a value does not fit
+
         self.expected, self.problems = expected, tuple(problems)
-        listed = "".join(f"\n  - {problem}" for problem in self.problems)
+        listed = "".join(f"\n  - {problem}{_in_brackets(problem.words)}" for problem in self.problems)
+        is_type_at_fault = any(blames_the_type(problem.type) for problem in self.problems)
+        what = f"the declared type {expected} fails" if is_type_at_fault else f"the value does not fit {expected}"
         super().__init__(
             subject,
-            f"the value does not fit {expected}{listed}\nThe value itself is not shown",
-            "Correct the value in AWS, or the declared type.",
+            f"{what}{listed}\nThe value itself is not shown",
+            _REMEDY_FOR_THE_TYPE if is_type_at_fault else "Correct the value in AWS, or the declared type.",
         )
+
+
+_REMEDY_FOR_THE_TYPE = (
+    "Correct the declared type or its validators, not the value: a validator refuses a value by raising ValueError."
+)
+
+
+def _in_brackets(words: str) -> str:
+    return f" ({words})" if words else ""

@@ -264,8 +264,8 @@ def test_a_config_model_that_does_not_fit() -> None:
     assert isinstance(error, InvalidValueError)
     assert str(error) == (
         f"Cannot resolve 'server.port' of {__name__}.test_a_config_model_that_does_not_fit.<locals>.handler, Port: the "
-        "value does not fit Port\n  - number: value_error\nThe value itself is not shown. Correct the value in AWS, or "
-        "the declared type."
+        "value does not fit Port\n  - number: value_error (refused by a validator)\nThe value itself is not shown. "
+        "Correct the value in AWS, or the declared type."
     )
 
 

@@ -149,8 +149,8 @@ MESSAGES: dict[LambdaSecretsError, str] = {
     ),
     InvalidValueError(DATABASE, "Database", [Problem(("port",), "int_parsing"), Problem((), "missing")]): (
         "Cannot resolve 'database' of app.handler, Secret('orders/database'): the value does not fit Database\n"
-        "  - port: int_parsing\n"
-        "  - missing\n"
+        "  - port: int_parsing (not a whole number)\n"
+        "  - missing (lacks a member)\n"
         "The value itself is not shown. Correct the value in AWS, or the declared type."
     ),
     SeveralErrors([MissingVariableError(DATABASE, "STAGE"), ResolutionError(PAGE_SIZE, "it rains", "Wait.")]): (

@@ -343,7 +343,7 @@ def test_several_failures_are_one_error(emulator: Emulator, store: MemoryStore) 
     assert lines[1].startswith(f"1. Cannot resolve 'one' and 'two' of {owner}, Secret('missing'): AWS refused")
     assert lines[7:] == [
         f"2. Cannot resolve 'three' of {owner}, Secret('text'): the value does not fit int",
-        "  - int_parsing",
+        "  - int_parsing (not a whole number)",
         "The value itself is not shown. Correct the value in AWS, or the declared type.",
     ]
 

@@ -171,7 +171,7 @@ def test_an_error_of_the_library_is_told_plainly(folder: Path) -> None:
         "  key        secret  dev/key  server  <id>\n"
         "InvalidValueError: Cannot resolve 'key' of app.refused, Secret('{STAGE}/key') (filled in as "
         "'dev/key'): the value does not fit int\n"
-        "  - int_parsing\n"
+        "  - int_parsing (not a whole number)\n"
         "The value itself is not shown. Correct the value in AWS, or the declared type.\n"
     )
 

@@ -1,0 +1,165 @@
+"""Members of a JSON object that are no texts. Loaded when `key=` takes the first such one.
+
+A number is more than what a parser makes of it: 3.10 is not 3.1 where a text is declared, and a float holds neither
+1e400 nor twenty digits.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic_core import SchemaValidator, to_json
+
+from lambdasecrets._json import parse_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from pydantic_core import core_schema
+
+_TOKENS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
+
+
+def copy_member(document: str, key: str) -> str:
+    """Give the JSON of a member, without white space. Its numbers keep the characters that they have there.
+
+    Args:
+        document: a JSON object that can be parsed.
+        key: one of its members. Of a name twice the last one counts, as for any parser.
+    """
+    depth, member, copied = 0, list[str](), ""
+    for part in _TOKENS.findall(document):
+        depth -= part in "}]"
+        if depth == 0 or (depth == 1 and part == ","):
+            if member and parse_json(member[0]) == key:
+                copied = "".join(map(_unescape, member[2:]))
+            member = []
+        else:
+            member.append(part)
+        depth += part in "{["
+    return copied
+
+
+def _unescape(part: str) -> str:
+    return to_json(parse_json(part)).decode() if "\\" in part else part
+
+
+class Scalars:
+    """Decides whether a number, or true or false, is read by its JSON or by its characters as a text.
+
+    By its JSON, so that it becomes whatever pydantic makes of it: a Flag, a duration. As a text where a text is
+    declared; or a decimal number, which JSON would round; or what a function of the user's reads, which expects the
+    text that it gets for any other value.
+
+    Args:
+        schema: of the declared type.
+    """
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        # Without the user's functions, so that they run once, in the way that is chosen.
+        pure = cast("core_schema.CoreSchema", _drop_functions(schema))
+        self._pure = SchemaValidator(pure, {"cache_strings": "none"})
+        self._prefers_text = any(map(_is_read_as_text, _nodes(schema)))
+        self._declares_text = any(node.get("type") == "str" for node in _nodes(schema))
+
+    def choose_json(self, characters: str) -> str | None:
+        """Give the JSON to read a scalar by; None where its characters are to be read as a text.
+
+        Args:
+            characters: a JSON number, or true or false, as it is written.
+        """
+        exact = write_exactly(characters)
+        if exact is None:
+            return None
+        if self._prefers_text:
+            is_text = self._fits_as_text(characters) or not self._fits_as_json(exact)
+        else:
+            is_text = not self._fits_as_json(exact) and (self._declares_text or self._fits_as_text(characters))
+        return None if is_text else exact
+
+    def _fits_as_text(self, characters: str) -> bool:
+        return _fits(cast("Callable[[str], object]", self._pure.validate_strings), characters)
+
+    def _fits_as_json(self, characters: str) -> bool:
+        return _fits(self._pure.validate_json, characters)
+
+
+def write_exactly(characters: str) -> str | None:
+    """Write a scalar so that no parser makes another value of it.
+
+    Returns:
+        The same number, as an integer where it is one; None for a number that a float would make an integer, such as
+        1e-400.
+    """
+    if _INTEGER.fullmatch(characters):
+        return "-0.0" if characters == "-0" else characters
+    try:
+        number = Decimal(characters)
+    except InvalidOperation:  # true or false; or an exponent of many digits
+        return characters if characters.isalpha() else None
+    if not number.is_finite() or not number or number.adjusted() > _LARGEST_EXPONENT:
+        return characters
+    if number == number.to_integral_value():
+        return f"{number:.0f}"
+    return None if float(characters).is_integer() else characters
+
+
+_INTEGER = re.compile(r"-?\d+")
+_LARGEST_EXPONENT = 308
+"""Of a float; what is larger has more digits than anyone means."""
+
+
+def _fits(validate: Callable[[str], object], characters: str) -> bool:
+    try:
+        validate(characters)
+    except Exception:  # noqa: BLE001 - what is wrong is seen when it is read in the way that is chosen
+        return False
+    return True
+
+
+def _drop_functions(part: object) -> Any:
+    """Copy a schema without the functions that are not pydantic's own, and without models, which bring theirs."""
+    if isinstance(part, list):
+        return [_drop_functions(item) for item in cast("Iterable[object]", part)]
+    if isinstance(part, tuple):
+        return tuple(_drop_functions(item) for item in cast("Iterable[object]", part))
+    if not isinstance(part, dict):
+        return part
+    node = cast("dict[str, Any]", part)
+    if node.get("type") == "model" or _has_foreign_function(node):
+        inner = _drop_functions(node.get("schema", {"type": "any"}))
+        return {**inner, "ref": node["ref"]} if "ref" in node else inner
+    return {name: _drop_functions(item) for name, item in node.items() if name not in _NOT_FOR_READING}
+
+
+def _nodes(part: object) -> Iterator[dict[str, Any]]:
+    """List every part of a schema that takes part in reading."""
+    if isinstance(part, dict):
+        node = cast("dict[str, Any]", part)
+        yield node
+        part = [item for name, item in node.items() if name not in _NOT_FOR_READING]
+    if isinstance(part, (list, tuple)):
+        for item in cast("Iterable[object]", part):
+            yield from _nodes(item)
+
+
+_NOT_FOR_READING = frozenset({"serialization", "metadata"})
+
+
+_EXACT = frozenset({"decimal", "fraction"})
+
+
+def _is_read_as_text(node: dict[str, Any]) -> bool:
+    is_after = node.get("type") == "function-after"
+    is_coerced = node.get("coerce_numbers_to_str") is True
+    return node.get("type") in _EXACT or is_coerced or (_has_foreign_function(node) and not is_after)
+
+
+def _has_foreign_function(node: dict[str, Any]) -> bool:
+    if not str(node.get("type")).startswith("function-") or "function" not in node:
+        return False
+    function: Any = node["function"]["function"]
+    module = getattr(getattr(function, "func", function), "__module__", None) or ""
+    return module.partition(".")[0] not in {"pydantic", "pydantic_core"}

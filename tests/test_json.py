@@ -1,0 +1,44 @@
+from typing import Any
+
+import pytest
+
+from lambdasecrets._json import Fault, find_fault, parse_json, parse_object
+
+
+@pytest.mark.parametrize(
+    ("expected", "text"),
+    [({"a": [1, None]}, '{"a": [1, null]}'), (5, b"5"), (None, "null"), (None, "{"), (None, b"\xff"), (None, "\ud800")],
+)
+def test_parsed_json(expected: Any, text: str | bytes) -> None:
+    """JSON is parsed; what is none reads as None."""
+    assert expected == parse_json(text)
+
+
+@pytest.mark.parametrize(("expected", "text"), [({"a": 1}, '{"a": 1}'), ({}, "[1]"), ({}, "{")])
+def test_parsed_object(expected: Any, text: str | bytes) -> None:
+    """A JSON object is parsed; what is none reads as an object without members."""
+    assert expected == parse_object(text)
+
+
+def test_no_text_is_kept() -> None:
+    """No text of a document stays in pydantic's cache, neither a value nor a name: each parsing makes new ones."""
+    text = '{"hunter2-name": "hunter2-value"}'
+    [(first_name, first)], [(second_name, second)] = parse_object(text).items(), parse_object(text).items()
+    assert (first_name, first) == (second_name, second)
+    assert first_name is not second_name
+    assert first is not second
+
+
+@pytest.mark.parametrize(
+    ("expected", "text"),
+    [
+        (None, '{"a": 1}'),
+        (None, "null"),
+        (Fault("trailing comma", 1, 8), '{"a":1,}'),
+        (Fault("expected value", 2, 1), "\nhunter2"),
+        (Fault("", 1, 1), "\ud800"),
+    ],
+)
+def test_fault(expected: Fault | None, text: str) -> None:
+    """What is no JSON has a cause and a place; what is JSON has no fault."""
+    assert expected == find_fault(text)
