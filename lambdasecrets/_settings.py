@@ -264,3 +264,25 @@ def _imported(name: str) -> object:
 
 def _is_exception(kind: object) -> TypeGuard[type[Exception]]:
     return isinstance(kind, type) and issubclass(kind, Exception)
+
+
+# --- Where this runs: for the remedies of errors --------------------------------------------------------------------
+
+REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
+FUNCTION_NAME = "AWS_LAMBDA_FUNCTION_NAME"
+LOG_LEVEL = "PARAMETERS_SECRETS_EXTENSION_LOG_LEVEL"
+
+
+def read_region() -> str | None:
+    """Say in which Region the function runs. None where that is not known."""
+    return next((region for region in map(os.environ.get, REGIONS) if region), None)
+
+
+def is_lambda() -> bool:
+    """Tell whether this is a Lambda execution environment, or plays one."""
+    return bool(os.environ.get(FUNCTION_NAME))
+
+
+def is_extension_silent() -> bool:
+    """Tell whether the extension is configured to write nothing to the function's log."""
+    return os.environ.get(LOG_LEVEL, "").upper() == "NONE"

@@ -8,17 +8,23 @@
         ├── MissingVariableError               a name's {PLACEHOLDER} is not in the environment
         ├── InvalidVariableError               what fills a {PLACEHOLDER} makes no name that AWS could have
         ├── NoTokenError                       there is no session token: this is not a Lambda
+        ├── CredentialsUnavailableError        the endpoint that has the session token did not give it
         ├── ExtensionUnavailableError          nothing listens on the extension's port
         ├── ExtensionNotReadyError             the extension serves no traffic yet
-        ├── TokenRejectedError                 the extension does not accept the session token
+        ├── TokenRejectedError                 the server does not accept the session token
         ├── DeadlineExceededError              no answer in the time there was
         ├── ServerError                        overloaded, failing, or gone in the middle of an answer
-        ├── ProtocolError                      the answer is not what the extension's contract says
+        ├── AwsUnavailableError                AWS was asked directly, and its endpoint did not answer
+        ├── ProtocolError                      the answer is not what the server's contract says
+        ├── TooManyOpenFilesError              this process has no file descriptor left for a connection
         ├── UnsupportedByAgentError            a Parameter was asked of the Secrets Manager Agent
+        ├── UnsupportedByExtensionError        a role was declared in front of the extension
         ├── AnswerError                        AWS refused, and it is known why
-        │   ├── NotFoundError
-        │   ├── AccessDeniedError
-        │   └── DecryptionError
+        │   ├── NotFoundError                  it does not exist
+        │   │   └── MarkedForDeletionError     it is marked for deletion
+        │   ├── AccessDeniedError              the role may not read it
+        │   ├── DecryptionError                its KMS key cannot be used
+        │   └── CredentialsRejectedError       AWS does not accept the credentials
         ├── UnresolvedError                    AWS refused, and the extension does not say why
         └── InvalidValueError                  the value does not fit the declared type
 
@@ -29,13 +35,81 @@ from __future__ import annotations
 
 from copy import copy
 from functools import reduce
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+__all__ = [
+    "AccessDeniedError",
+    "AnswerError",
+    "AwsUnavailableError",
+    "Batch",
+    "CredentialsRejectedError",
+    "CredentialsUnavailableError",
+    "DeadlineExceededError",
+    "DeclarationError",
+    "DecryptionError",
+    "ExtensionNotReadyError",
+    "ExtensionUnavailableError",
+    "InvalidValueError",
+    "InvalidVariableError",
+    "LambdaSecretsError",
+    "MarkedForDeletionError",
+    "MissingVariableError",
+    "NoTokenError",
+    "NotFoundError",
+    "Permission",
+    "Problem",
+    "ProtocolError",
+    "ResolutionError",
+    "ServerError",
+    "SettingError",
+    "SeveralErrors",
+    "Subject",
+    "TokenRejectedError",
+    "TooManyOpenFilesError",
+    "UnresolvedError",
+    "UnsupportedByAgentError",
+    "UnsupportedByExtensionError",
+]
 
 LOG_PREFIX = "[AWS Parameters and Secrets Lambda Extension]"
 """How the extension begins every line that it writes to the function's log."""
+
+Server = Literal["extension", "agent", "aws"]
+"""Who answered: the extension, the Secrets Manager Agent, or AWS itself."""
+
+_SERVERS = {"extension": "the extension", "agent": "the AWS Secrets Manager Agent", "aws": "AWS"}
+_SHORT_SECONDS = 1.0
+"""Less time than this can be too little for one call to AWS."""
+
+_LAYER = (
+    "Is the layer AWS-Parameters-and-Secrets-Lambda-Extension attached to this function (a container image: is its "
+    "content in /opt)? Is PARAMETERS_SECRETS_EXTENSION_HTTP_PORT the same for both?"
+)
+_EXTENSION_LOG = f'Look in the function\'s log for lines that begin "{LOG_PREFIX}".'
+_AGENT_LOG = (
+    "Look in the agent's own log: in the folder logs/ where it was started, or its standard output if log_to_file is "
+    "false."
+)
+_STALE = "`stale_if_error` lets a handler go on with the last good value."
+_FROM_VARIABLES = (
+    "The agent was started with the first of AWS_TOKEN, AWS_SESSION_TOKEN and AWS_CONTAINER_AUTHORIZATION_TOKEN that "
+    "was set for it (file:// and a path: what that file held then)."
+)
+_BESIDE_AGENT = (
+    "Beside the Secrets Manager Agent (ECS, EKS, EC2): set AWS_TOKEN to its token, or to file:// and its path."
+)
+_NOT_A_LAMBDA = "this is not a Lambda execution environment"
+
+
+def _begin(sentence: str) -> str:
+    return f"{sentence[0].upper()}{sentence[1:]}"
+
+
+def _continue(sentence: str) -> str:
+    return f"{sentence[0].lower()}{sentence[1:]}"
 
 
 class Subject(NamedTuple):
@@ -45,22 +119,49 @@ class Subject(NamedTuple):
         owner: the handler, as `module.qualname`, or `resolve()`.
         parameters: the parameters that asked for it; a field of a config model as `config.database`.
         declarations: the declarations as they would be written, their placeholders filled in.
+        parts: the subjects that this one was put together from; empty where it is about one declaration.
     """
 
     owner: str
     parameters: tuple[str, ...]
     declarations: tuple[str, ...]
+    parts: tuple[Subject, ...] = ()
 
     def __str__(self) -> str:
-        """Name the parameters, the handler and the declarations in one phrase."""
-        names = " and ".join(repr(name) for name in self.parameters)
+        """Name the parameters, the handler and the declarations in one phrase; of several, their number."""
+        if self.parts:
+            count = sum(max(len(part.parameters), 1) for part in self.parts)
+            return f"{count} values {self._preposition} {self.owner}"
         declared = " and ".join(self.declarations)
+        names = " and ".join(repr(name) for name in self.parameters)
         return f"{names} of {self.owner}, {declared}" if names else f"{declared} for {self.owner}"
+
+    @property
+    def is_resolve(self) -> bool:
+        """Whether `resolve` asked, not a decorated handler."""
+        return self.owner == "resolve()"
+
+    @property
+    def _preposition(self) -> str:
+        return "for" if self.is_resolve else "of"
 
     def joined(self, other: Subject) -> Subject:
         """Put two subjects of one handler together."""
         declarations = dict.fromkeys(self.declarations + other.declarations)
-        return Subject(self.owner, self.parameters + other.parameters, tuple(declarations))
+        parts = (self.parts or (self,)) + (other.parts or (other,))
+        return Subject(self.owner, self.parameters + other.parameters, tuple(declarations), parts)
+
+    def list_parts(self) -> str:
+        """Give a line for each of several parts; nothing where there is one."""
+        lines = "".join(f"\n  - {part.line}" for part in self.parts)
+        return f"\nNot resolved:{lines}" if lines else ""
+
+    @property
+    def line(self) -> str:
+        """The parameters and the declarations, without the handler."""
+        names = " and ".join(repr(name) for name in self.parameters)
+        declared = " and ".join(self.declarations)
+        return f"{names}, {declared}" if names else declared
 
 
 class Permission(NamedTuple):
@@ -87,8 +188,42 @@ class Permission(NamedTuple):
         return f"{self.action} on {self.resource}{f' (in the policy of {self.role})' if self.role else ''}"
 
 
-def _list(permissions: Sequence[Permission]) -> str:
-    return " and ".join(map(str, permissions))
+def write_permissions(permissions: Iterable[Permission]) -> str:
+    """Write permissions in one phrase: actions on the same resource together, resources of the same actions together.
+
+    Args:
+        permissions: each once or more often.
+    """
+    actions: dict[tuple[str, str | None], list[str]] = {}
+    for item in permissions:
+        of_resource = actions.setdefault((item.resource, item.role), [])
+        of_resource += [] if item.action in of_resource else [item.action]
+    resources: dict[tuple[str, str | None], list[str]] = {}
+    for (resource, role), names in actions.items():
+        resources.setdefault((" and ".join(names), role), []).append(resource)
+    return "; ".join(_write_statement(names, listed, role) for (names, role), listed in resources.items())
+
+
+def _write_statement(actions: str, resources: Sequence[str], role: str | None) -> str:
+    return f"{actions} on {', '.join(resources)}{f' (in the policy of {role})' if role else ''}"
+
+
+class Batch(NamedTuple):
+    """What became of the values of one service that were asked for at once.
+
+    Attributes:
+        service: `Secrets Manager` or `Parameter Store`.
+        asked: how many.
+        came: how many of them came.
+        at_once: how many the server asks AWS for at the same time; None where that has no limit.
+        other: the other service, where it answered in the same call; else None.
+    """
+
+    service: str
+    asked: int
+    came: int
+    at_once: int | None = None
+    other: str | None = None
 
 
 class Problem(NamedTuple):
@@ -181,7 +316,27 @@ class ResolutionError(LambdaSecretsError):
 
     def __init__(self, subject: Subject, why: str, remedy: str) -> None:
         self.subject, self.why, self.remedy = subject, why, remedy
-        super().__init__(f"Cannot resolve {subject}: {why}. {remedy}")
+        super().__init__(f"Cannot resolve {subject}: {why}. {remedy}{subject.list_parts()}")
+
+    def join(self, other: ResolutionError) -> ResolutionError | None:
+        """Make one error of two that have the same cause, about both subjects. None where the causes differ.
+
+        Args:
+            other: about another declaration of the same handler.
+        """
+        if type(other) is not type(self) or not self.has_cause_of(other):
+            return None
+        both = copy(self)
+        both._take(other)  # noqa: SLF001 - of this class
+        ResolutionError.__init__(both, self.subject.joined(other.subject), both.why, both.remedy)
+        return both
+
+    def has_cause_of(self, other: Any) -> bool:
+        """Tell whether another error, of the same class, has the same cause."""
+        return (self.why, self.remedy) == (other.why, other.remedy)
+
+    def _take(self, other: Any) -> None:
+        """Take over what another error of the same cause adds to this one."""
 
 
 class SeveralErrors(ResolutionError):  # noqa: N818 - it is the plural that tells it apart
@@ -196,24 +351,20 @@ class SeveralErrors(ResolutionError):  # noqa: N818 - it is the plural that tell
     def __init__(self, errors: Sequence[ResolutionError]) -> None:
         self.errors = tuple(errors)
         listed = "\n".join(f"{number}. {error}" for number, error in enumerate(self.errors, 1))
-        subject = reduce(Subject.joined, (error.subject for error in self.errors))
-        count = len(subject.declarations)
-        super().__init__(subject, f"{count} of its declarations failed", f"Each for itself:\n{listed}")
+        self.subject = reduce(Subject.joined, (error.subject for error in self.errors))
+        self.why, self.remedy = f"there are {len(self.errors)} causes", f"Each with what to do:\n{listed}"
+        # Each of the errors lists its own declarations.
+        super(ResolutionError, self).__init__(f"Cannot resolve {self.subject}: {self.why}. {self.remedy}")
 
 
 def combined(errors: Sequence[ResolutionError]) -> ResolutionError:
-    """Make one error of several: where they say the same of each declaration, once for all of them."""
-    groups: dict[tuple[type, str, str], ResolutionError] = {}
+    """Make one error of several: where they have the same cause, one that names all of the declarations."""
+    groups: list[ResolutionError] = []
     for error in errors:
-        alike = (type(error), error.why, error.remedy)
-        groups[alike] = _about(groups[alike].subject.joined(error.subject), error) if alike in groups else error
-    return next(iter(groups.values())) if len(groups) == 1 else SeveralErrors(tuple(groups.values()))
-
-
-def _about(subject: Subject, error: ResolutionError) -> ResolutionError:
-    other = copy(error)
-    ResolutionError.__init__(other, subject, error.why, error.remedy)
-    return other
+        joined = ((number, group.join(error)) for number, group in enumerate(groups))
+        number, found = next(((number, item) for number, item in joined if item), (len(groups), error))
+        groups[number : number + 1] = [found]
+    return groups[0] if len(groups) == 1 else SeveralErrors(groups)
 
 
 class MissingVariableError(ResolutionError):
@@ -221,17 +372,20 @@ class MissingVariableError(ResolutionError):
 
     Attributes:
         variable: the environment variable.
+        is_local: whether this is not a Lambda: then that comes first.
     """
 
     variable: str
+    is_local: bool
 
-    def __init__(self, subject: Subject, variable: str) -> None:
-        self.variable = variable
-        super().__init__(
-            subject,
-            f"the environment variable {variable} is not set",
-            "Set it in the function's configuration (locally: in the [environment] table of the secrets file).",
-        )
+    def __init__(self, subject: Subject, variable: str, *, is_local: bool = False) -> None:
+        self.variable, self.is_local = variable, is_local
+        unset = f"the environment variable {variable} is not set, or empty"
+        remedy = "Set it in the function's configuration (locally: in the [environment] table of the secrets file)."
+        if is_local:
+            unset = f"{_NOT_A_LAMBDA}, and {unset}"
+            remedy = f"{_advise_locally(subject)} The [environment] table of the secrets file sets {variable} there."
+        super().__init__(subject, unset, remedy)
 
 
 class InvalidVariableError(ResolutionError):
@@ -252,32 +406,92 @@ class NoTokenError(ResolutionError):
     """No session token is to be found, so this does not run in a Lambda, or something removed its environment."""
 
     def __init__(self, subject: Subject) -> None:
+        why = f"there is no AWS_SESSION_TOKEN, so {_NOT_A_LAMBDA}"
+        super().__init__(subject, why, f"{_advise_locally(subject)} {_BESIDE_AGENT}")
+
+
+def _advise_locally(subject: Subject) -> str:
+    """Say how to run on a machine of one's own what asked."""
+    if subject.is_resolve:
+        return (
+            "On your own machine: `lambdasecrets serve --secrets secrets.toml` prints the variables that lead a "
+            "process to a local stand-in; in a test: start `lambdasecrets.dev.emulator.Emulator`."
+        )
+    return (
+        "To run a handler on your own machine: `lambdasecrets invoke app.py:handler --secrets secrets.toml`; in a "
+        "test: pass the values as keyword arguments, or start `lambdasecrets.dev.emulator.Emulator`."
+    )
+
+
+class CredentialsUnavailableError(ResolutionError):
+    """The endpoint that has the session token (under SnapStart) did not give it. It was asked several times.
+
+    Attributes:
+        detail: what the endpoint did, such as `answered 500`.
+    """
+
+    detail: str
+
+    def __init__(self, subject: Subject, detail: str) -> None:
+        self.detail = detail
         super().__init__(
             subject,
-            "there is no AWS_SESSION_TOKEN, so this is not a Lambda execution environment",
-            "To run a handler on your own machine: `lambdasecrets invoke app.py:handler --secrets secrets.toml`; "
-            "in a test: pass the values as keyword arguments, or start `lambdasecrets.dev.emulator.Emulator`.",
+            f"the session token is not to be had: the endpoint of AWS_CONTAINER_CREDENTIALS_FULL_URI {detail}",
+            "The endpoint belongs to Lambda (SnapStart), and mostly gives the token a moment later: let the "
+            f"invocation be retried. {_STALE} If it lasts, see whether something changes that variable or "
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN inside the function.",
         )
 
 
 class ExtensionUnavailableError(ResolutionError):
-    """Nothing accepts connections where the extension should listen.
+    """Nothing accepts connections where the extension should listen, or what does closes them without an answer.
 
     Attributes:
         port: the port on 127.0.0.1 that was tried.
         seconds: how long.
+        was_reset: whether connections were accepted, and closed before an answer.
+        has_answered: whether it had answered others in the same call.
+        is_local: whether this is not a Lambda.
     """
 
     port: int
     seconds: float
+    was_reset: bool
+    has_answered: bool
+    is_local: bool
 
-    def __init__(self, subject: Subject, port: int, seconds: float) -> None:
-        self.port, self.seconds = port, seconds
-        super().__init__(
-            subject,
-            f"nothing answered on 127.0.0.1:{port} for {seconds:.1f} s",
-            "Is the layer AWS-Parameters-and-Secrets-Lambda-Extension attached to this function (a container image: "
-            "is its content in /opt)? Is PARAMETERS_SECRETS_EXTENSION_HTTP_PORT the same for both?",
+    def __init__(
+        self,
+        subject: Subject,
+        port: int,
+        seconds: float,
+        *,
+        was_reset: bool = False,
+        has_answered: bool = False,
+        is_local: bool = False,
+    ) -> None:
+        self.port, self.seconds, self.was_reset = port, seconds, was_reset
+        self.has_answered, self.is_local = has_answered, is_local
+        before = ", after it had answered others in the same call" if has_answered else ""
+        what = "what listens on {} closed each connection before it answered, for {:.1f} s"
+        what = what if was_reset else "nothing answered on {} for {:.1f} s"
+        super().__init__(subject, f"{what.format(f'127.0.0.1:{port}', seconds)}{before}", self._advise(subject))
+
+    def has_cause_of(self, other: Any) -> bool:
+        """See `ResolutionError`: how long each was tried does not matter."""
+        return (self.port, self.was_reset, self.has_answered) == (other.port, other.was_reset, other.has_answered)
+
+    def _advise(self, subject: Subject) -> str:
+        if self.has_answered:
+            return f"Did the server end, for want of memory? {_EXTENSION_LOG}"
+        if self.was_reset:
+            return f"Does it end as it starts, or is it another server than the extension? {_EXTENSION_LOG}"
+        if not self.is_local:
+            return _LAYER
+        return (
+            f"{_begin(_NOT_A_LAMBDA)} (AWS_LAMBDA_FUNCTION_NAME is not set). {_advise_locally(subject)} Beside "
+            "the Secrets Manager Agent (ECS, EKS, EC2): does it run, with this http_port? In a Lambda: "
+            f"{_continue(_LAYER)}"
         )
 
 
@@ -292,31 +506,69 @@ class ExtensionNotReadyError(ResolutionError):
 
     def __init__(self, subject: Subject, seconds: float) -> None:
         self.seconds = seconds
+        at_import = (
+            "Was this called while the module was imported? The extension serves during invocations only: resolve "
+            "inside the handler."
+        )
+        in_handler = (
+            "It begins to serve when the first invocation reaches it. Give the function more memory, and with it more "
+            f"of a CPU to start with. If it lasts: {_continue(_EXTENSION_LOG)}"
+        )
         super().__init__(
             subject,
             f'the extension answered "not ready to serve traffic" for {seconds:.1f} s',
-            "Was this called while the module was imported? The extension serves during invocations only: resolve "
-            "inside the handler.",
+            at_import if subject.is_resolve else in_handler,
         )
+
+    def has_cause_of(self, other: Any) -> bool:
+        """See `ResolutionError`: how long each was asked does not matter."""
+        return bool(self.remedy == other.remedy)
 
 
 class TokenRejectedError(ResolutionError):
-    """The extension does not accept the session token, read a second time.
+    """The server does not accept the session token, read a second time.
 
     Attributes:
         status: the HTTP status, 401 or 403.
+        server: whose answer it was: `extension` or `agent`.
+        source: the variable that the token is from; AWS_CONTAINER_CREDENTIALS_FULL_URI for that endpoint.
+        is_local: whether this is not a Lambda.
     """
 
     status: int
+    server: Server
+    source: str
+    is_local: bool
 
-    def __init__(self, subject: Subject, status: int) -> None:
-        self.status = status
+    def __init__(
+        self,
+        subject: Subject,
+        status: int,
+        *,
+        server: Server = "extension",
+        source: str = "AWS_SESSION_TOKEN",
+        is_local: bool = False,
+    ) -> None:
+        self.status, self.server, self.source, self.is_local = status, server, source, is_local
         super().__init__(
             subject,
-            f"the extension answered {status} to the session token, which was read twice",
-            "Does something change AWS_SESSION_TOKEN inside the function? Under SnapStart, update the extension's "
-            "layer: older versions reject every token there.",
+            f"{_SERVERS[server]} answered {status} to the token of {source}, which was read twice",
+            self._advise(),
         )
+
+    def _advise(self) -> str:
+        if self.server == "agent":
+            return f"{_FROM_VARIABLES} Give this process the same, or start the agent again."
+        if self.source == "AWS_CONTAINER_CREDENTIALS_FULL_URI":
+            return "This is SnapStart: update the extension's layer, older versions reject every token there."
+        if self.source != "AWS_SESSION_TOKEN":
+            return f"The extension takes the token of AWS_SESSION_TOKEN only: take {self.source} out of the function."
+        if self.is_local:
+            return (
+                "A local stand-in makes a new token each time it starts: set what it prints, or give it one "
+                "(`lambdasecrets serve --token`)."
+            )
+        return "Does something change AWS_SESSION_TOKEN inside the function?"
 
 
 class DeadlineExceededError(ResolutionError):
@@ -325,49 +577,190 @@ class DeadlineExceededError(ResolutionError):
     Attributes:
         seconds: the time there was.
         bound: what set it: `timeout` or `invocation`, the invocation's remaining time less a reserve.
+        batch: what became of the others of the same call; None where that is not known.
+        server: who was asked, where that is known.
     """
 
     seconds: float
     bound: str
+    batch: Batch | None
+    server: Server | None
 
-    def __init__(self, subject: Subject, seconds: float, bound: str) -> None:
-        self.seconds, self.bound = seconds, bound
-        limit = "the timeout" if bound == "timeout" else "what the invocation had left, less a reserve"
-        super().__init__(
-            subject,
-            f"no answer within {seconds:.2f} s ({limit})",
-            "Can the function reach AWS? In a VPC it needs a route or interface endpoints for Secrets Manager and "
-            "SSM; without them the extension waits for ever unless SECRETS_MANAGER_TIMEOUT_MILLIS and "
-            "SSM_PARAMETER_STORE_TIMEOUT_MILLIS are set.",
+    def __init__(
+        self,
+        subject: Subject,
+        seconds: float,
+        bound: str,
+        *,
+        batch: Batch | None = None,
+        server: Server | None = None,
+    ) -> None:
+        self.seconds, self.bound, self.batch, self.server = seconds, bound, batch, server
+        super().__init__(subject, self._say_why(), self._advise())
+
+    @property
+    def _is_over(self) -> bool:
+        return self.bound == "invocation" and not self.seconds
+
+    @property
+    def _more_time(self) -> str:
+        return "the timeout" if self.bound == "timeout" else "the function's timeout"
+
+    def _say_why(self) -> str:
+        if self._is_over:
+            return "the invocation's time is over (its last 0.1 s is kept for this error), so that nothing was asked"
+        limit = "the timeout" if self.bound == "timeout" else "what the invocation had left, less a reserve"
+        return f"no answer within {self.seconds:.2f} s ({limit}){_say_what_came(self.batch)}"
+
+    def _advise(self) -> str:
+        if self._is_over:
+            return (
+                "In Lambda: give the function a longer timeout. In a test: the context's get_remaining_time_in_millis "
+                "says so, as that of Powertools' LambdaContext() does; pass None as the context, or one that has time."
+            )
+        if self.batch is not None and self.batch.came:
+            return _advise_slow_batch(self.batch, self._more_time)
+        route = _advise_route(self.batch, self.server)
+        if self.seconds >= _SHORT_SECONDS:
+            return route
+        return f"That is little time for a call to AWS: raise {self._more_time}. If it lasts: {_continue(route)}"
+
+
+_KINDS = {"Secrets Manager": "secrets", "Parameter Store": "parameters"}
+
+
+def _say_what_came(batch: Batch | None) -> str:
+    if batch is None or not batch.came:
+        return ""
+    limit = f", at most {batch.at_once} at a time" if batch.at_once and batch.at_once < batch.asked else ""
+    return f", in which {batch.came} of {batch.asked} {_KINDS[batch.service]} came{limit}"
+
+
+def _advise_slow_batch(batch: Batch, more_time: str) -> str:
+    if batch.at_once and batch.at_once < batch.asked:
+        return (
+            f"AWS answers, but slowly. Raise PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS ({batch.at_once} now) or "
+            f"{more_time}, or join {_KINDS[batch.service]} into one (`key=` takes a member of it)."
         )
+    return f"AWS answers, but slowly. Raise {more_time}. {_STALE}"
+
+
+def _advise_route(batch: Batch | None, server: Server | None) -> str:
+    """Say what keeps a server from answering, as far as the rest of the call does not say otherwise."""
+    if batch is not None and batch.other is not None:
+        return (
+            f"{batch.other} answered in the same call, {batch.service} did not: in a VPC each of them needs an "
+            "interface endpoint of its own, or a route to the internet."
+        )
+    if server == "agent":
+        return (
+            "Can the agent reach AWS? In a VPC it needs a route or an interface endpoint for Secrets Manager (with "
+            f"roles, for STS too); without it the agent does not answer for a minute. {_AGENT_LOG}"
+        )
+    reach = "Can the function reach AWS? In a VPC it needs a route or interface endpoints for Secrets Manager and SSM"
+    if server == "aws":
+        return f"{reach}."
+    return (
+        f"{reach}; without them the extension waits for ever unless SECRETS_MANAGER_TIMEOUT_MILLIS and "
+        "SSM_PARAMETER_STORE_TIMEOUT_MILLIS are set."
+    )
 
 
 class ServerError(ResolutionError):
-    """The extension is overloaded or failing, or the connection was lost in the middle of an answer, time and again.
+    """The server is overloaded or failing, or the connection was lost in the middle of an answer, time and again.
 
     Attributes:
         status: the last HTTP status; None for a lost connection.
         attempts: how often it was asked.
         seconds: over how long.
+        server: whose answer it was, where the answer tells.
+        code: AWS's error code, where the answer has one.
     """
 
     status: int | None
     attempts: int
     seconds: float
+    server: Server | None
+    code: str | None
 
-    def __init__(self, subject: Subject, status: int | None, attempts: int, seconds: float) -> None:
+    def __init__(
+        self,
+        subject: Subject,
+        status: int | None,
+        attempts: int,
+        seconds: float,
+        *,
+        server: Server | None = None,
+        code: str | None = None,
+    ) -> None:
         self.status, self.attempts, self.seconds = status, attempts, seconds
-        what = "the connection was lost in the middle of the answer" if status is None else f"the answer was {status}"
+        self.server, self.code = server, code
+        super().__init__(
+            subject, f"{self._say_what()}; asked {attempts} times in {seconds:.2f} s", f"{self._advise()} {_STALE}"
+        )
+
+    def has_cause_of(self, other: Any) -> bool:
+        """See `ResolutionError`: how often each was asked does not matter."""
+        return (self.status, self.server, self.code) == (other.status, other.server, other.code)
+
+    def _say_what(self) -> str:
+        if self.status is None:
+            return "the connection was lost in the middle of the answer"
+        answered = "the answer was" if self.server is None else f"{_SERVERS[self.server]} answered"
+        return f"{answered} {self.status}{f' ({self.code})' if self.code else ''}"
+
+    def _advise(self) -> str:
+        if self.code in _THROTTLED:
+            return "AWS throttled the calls: let more of them be served from caches, or raise the quota."
+        if self.server == "aws":
+            return "AWS itself fails: let the invocation be retried."
+        if self.server != "agent":
+            return _EXTENSION_LOG
+        if self.status == _TOO_MANY:
+            return "It has as many connections as its max_conn allows: raise that, or let fewer processes use it."
+        if self.status in _UNREACHABLE:
+            return f"It could not reach AWS. {_AGENT_LOG}"
+        return f"Has it valid AWS credentials? {_AGENT_LOG}"
+
+
+_TOO_MANY = 429
+_UNREACHABLE = frozenset({502, 504})
+_THROTTLED = frozenset(
+    {
+        "LimitExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+
+
+class AwsUnavailableError(ResolutionError):
+    """AWS was asked directly, without the server on this machine, and its endpoint did not answer.
+
+    Attributes:
+        endpoint: the scheme, the host and the port that were tried.
+        code: the name of boto3's error.
+    """
+
+    endpoint: str
+    code: str
+
+    def __init__(self, subject: Subject, endpoint: str, code: str) -> None:
+        self.endpoint, self.code = endpoint, code
         super().__init__(
             subject,
-            f"{what}; asked {attempts} times in {seconds:.2f} s",
-            f'Look in the function\'s log for lines that begin "{LOG_PREFIX}". `stale_if_error` lets a handler go on '
-            "with the last good value.",
+            f"{endpoint} could not be reached ({code})",
+            f"{_advise_route(None, 'aws')} Does a setting of boto3 (AWS_ENDPOINT_URL, a profile, a proxy) lead there?",
         )
 
 
 class ProtocolError(ResolutionError):
-    """The answer is not what the extension's contract says. Never retried.
+    """The answer is not what the contract of the extension, or of the agent, says. Never retried.
 
     Attributes:
         status: the HTTP status; None where the answer is no HTTP.
@@ -377,12 +770,27 @@ class ProtocolError(ResolutionError):
     status: int | None
     detail: str
 
-    def __init__(self, subject: Subject, status: int | None, detail: str) -> None:
+    def __init__(self, subject: Subject, status: int | None, detail: str, remedy: str | None = None) -> None:
         self.status, self.detail = status, detail
         super().__init__(
+            subject, f"the answer{'' if status is None else f' ({status})'} {detail}", remedy or _ANOTHER_SERVER
+        )
+
+
+_ANOTHER_SERVER = (
+    "Does another server answer on this port? It is that of PARAMETERS_SECRETS_EXTENSION_HTTP_PORT, else 2773."
+)
+
+
+class TooManyOpenFilesError(ResolutionError):
+    """This process has no file descriptor left, so that no connection could be made."""
+
+    def __init__(self, subject: Subject) -> None:
+        super().__init__(
             subject,
-            f"the answer{'' if status is None else f' ({status})'} {detail}",
-            "Does something else listen on the extension's port (PARAMETERS_SECRETS_EXTENSION_HTTP_PORT)?",
+            "this process has no file descriptor left for a connection",
+            "Look for files and connections that are opened at each invocation and never closed (/proc/self/fd lists "
+            "them). Lambda allows 1,024 of them.",
         )
 
 
@@ -397,33 +805,82 @@ class UnsupportedByAgentError(ResolutionError):
         )
 
 
+class UnsupportedByExtensionError(ResolutionError):
+    """A secret was declared with a role in front of the extension, which knows no roles. It was not asked."""
+
+    def __init__(self, subject: Subject) -> None:
+        super().__init__(
+            subject,
+            "it is declared with a role, and the server on this port is not the AWS Secrets Manager Agent: the "
+            "extension knows no roles, and would answer with this account's own secret of that name",
+            'Run the agent in the extension\'s place, or let boto3 read it (`fallback="aws"`). Without a role: declare '
+            "the secret's ARN, and let the policies of the secret and of its key allow this function's role.",
+        )
+
+
 class AnswerError(ResolutionError):
-    """AWS refused, and the agent says why.
+    """AWS refused, and it is known why.
 
     Attributes:
         code: AWS's error code, such as `ResourceNotFoundException`.
         status: the HTTP status.
         permissions: what the function's role must be allowed to do.
+        server: whose answer it was: `agent`, which passes AWS's codes on, or `aws`.
+        reason: what happened, without the code.
+        advice: what to do, with `{permissions}` where they belong.
     """
 
-    reason: ClassVar[str] = "AWS answered with an error"
-    advice: ClassVar[str] = "See the error codes of GetSecretValue in the Secrets Manager API reference."
+    reason: str = "AWS answered with an error"
+    advice: str = "See the error codes of GetSecretValue in the Secrets Manager API reference."
 
     code: str
     status: int
     permissions: tuple[Permission, ...]
+    server: Server
 
-    def __init__(self, subject: Subject, code: str, status: int, permissions: Sequence[Permission]) -> None:
-        self.code, self.status, self.permissions = code, status, tuple(permissions)
-        advice = self.advice.format(permissions=_list(self.permissions))
-        super().__init__(subject, f"{self.reason} ({code}, status {status})", advice)
+    def __init__(
+        self,
+        subject: Subject,
+        code: str,
+        status: int,
+        permissions: Sequence[Permission] = (),
+        *,
+        server: Server = "agent",
+        reason: str | None = None,
+        advice: str | None = None,
+    ) -> None:
+        self.code, self.status, self.permissions, self.server = code, status, tuple(permissions), server
+        self.reason, self.advice = reason or self.reason, advice or self.advice
+        super().__init__(subject, f"{self.reason} ({code}, status {status})", self._advise())
+
+    def has_cause_of(self, other: Any) -> bool:
+        """See `ResolutionError`: that of several denials each needs a permission does not matter."""
+        return (self.why, self.advice) == (other.why, other.advice)
+
+    def _take(self, other: AnswerError) -> None:
+        self.permissions = _unite(self.permissions, other.permissions)
+        self.remedy = self._advise()
+
+    def _advise(self) -> str:
+        return self.advice.replace("{permissions}", write_permissions(self.permissions))
+
+
+def _unite(some: tuple[Permission, ...], others: tuple[Permission, ...]) -> tuple[Permission, ...]:
+    return tuple(dict.fromkeys(some + others))
 
 
 class NotFoundError(AnswerError):
-    """The secret, or the version or stage of it, does not exist in this account and Region."""
+    """The secret or parameter, or the version, stage or label of it, does not exist in this account and Region."""
 
     reason = "it does not exist in this account and Region, or not in that version or stage"
     advice = "Check the name, the Region, the version and the stage."
+
+
+class MarkedForDeletionError(NotFoundError):
+    """The secret is marked for deletion: it exists until its recovery window ends, and cannot be read."""
+
+    reason = "it is marked for deletion"
+    advice = "Restore it (`aws secretsmanager restore-secret`), or declare another."
 
 
 class AccessDeniedError(AnswerError):
@@ -437,7 +894,17 @@ class DecryptionError(AnswerError):
     """The role may not use the KMS key, or the key is disabled."""
 
     reason = "it could not be decrypted"
-    advice = "Allow kms:Decrypt on the secret's customer-managed key, and see that the key is enabled."
+    advice = (
+        "Allow kms:Decrypt on its customer-managed key, in the role's policy and in the key's, and see that the key is "
+        "enabled."
+    )
+
+
+class CredentialsRejectedError(AnswerError):
+    """AWS does not accept the credentials of who asked it, or there are none."""
+
+    reason = "AWS does not accept the credentials"
+    advice = "Renew them."
 
 
 class UnresolvedError(ResolutionError):
@@ -445,22 +912,70 @@ class UnresolvedError(ResolutionError):
 
     Attributes:
         permissions: what the function's role must be allowed to do.
+        causes: what it can be, the likeliest first, with `{permissions}` where they belong.
+        finding: what the declaration itself tells, such as an ARN of another Region; None for nothing.
+        is_silent: whether the extension is configured to log nothing.
     """
 
     permissions: tuple[Permission, ...]
+    causes: tuple[str, ...]
+    finding: str | None
+    is_silent: bool
 
-    def __init__(self, subject: Subject, permissions: Sequence[Permission]) -> None:
-        self.permissions = tuple(permissions)
-        super().__init__(
-            subject,
-            "AWS refused, and the extension does not tell why. One of:\n"
-            "  - it does not exist in this account and Region, or not in that version, stage or label\n"
-            f"  - the function's role may not call {_list(self.permissions)}\n"
-            "  - the role may not call kms:Decrypt on its customer-managed key\n"
-            "  - AWS throttled the call, or could not be reached\n"
-            "The cause is in the function's log",
-            f'Look for lines that begin "{LOG_PREFIX}".',
-        )
+    def __init__(
+        self,
+        subject: Subject,
+        permissions: Sequence[Permission] = (),
+        *,
+        causes: Sequence[str] = (),
+        finding: str | None = None,
+        is_silent: bool = False,
+    ) -> None:
+        self.permissions, self.causes = tuple(permissions), tuple(causes or _CAUSES)
+        self.finding, self.is_silent = finding, is_silent
+        super().__init__(subject, self._say_why(), self._advise())
+
+    def has_cause_of(self, other: Any) -> bool:
+        """See `ResolutionError`: all refusals read alike, whatever each needs."""
+        return (self.finding, self.is_silent) == (other.finding, other.is_silent)
+
+    def _take(self, other: UnresolvedError) -> None:
+        self.permissions = _unite(self.permissions, other.permissions)
+        self.causes = _merge(self.causes, other.causes)
+        self.why = self._say_why()
+
+    def _say_why(self) -> str:
+        causes = (self.finding, *self.causes) if self.finding else self.causes
+        listed = "".join(f"\n  - {cause}" for cause in causes)
+        listed = listed.replace("{permissions}", write_permissions(self.permissions))
+        where = "The extension logs nothing here" if self.is_silent else "The cause is in the function's log"
+        return f"AWS refused, and the extension does not tell why. One of:{listed}\n{where}"
+
+    def _advise(self) -> str:
+        look = f'ook for lines that begin "{LOG_PREFIX}".'
+        if self.is_silent:
+            return f"Set PARAMETERS_SECRETS_EXTENSION_LOG_LEVEL, which is NONE, to ERROR, and l{look}"
+        return f"L{look}"
+
+
+_CAUSES = (
+    "it does not exist in this account and Region, or not in that version, stage or label",
+    "the function's role may not call {permissions}",
+    "the role may not call kms:Decrypt on its customer-managed key",
+    "it is marked for deletion",
+    "AWS throttled the call, or could not be reached",
+    "the credentials have expired (behind a local stand-in: `aws sso login`)",
+)
+
+
+def _merge(some: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
+    """Put two lists together, in the order of both."""
+    merged, place = list(some), 0
+    for item in others:
+        if item not in merged:
+            merged.insert(place, item)
+        place = merged.index(item) + 1
+    return tuple(merged)
 
 
 class InvalidValueError(ResolutionError):

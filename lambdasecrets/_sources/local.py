@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 from lambdasecrets import _settings, _wire
 from lambdasecrets._declarations import Secret
-from lambdasecrets._sources.answers import PendingRequest, Reason, Retry, make_late_error, read_answer
+from lambdasecrets._sources.answers import (
+    PendingRequest,
+    Reason,
+    Retry,
+    explain_failures,
+    make_late_error,
+    read_answer,
+)
 from lambdasecrets.errors import (
     NoTokenError,
     ResolutionError,
@@ -72,12 +79,12 @@ class Client:
                     waits = waiting.setdefault(path, PendingRequest(request, address.port, began))
                     outcome = waits.schedule(verdict, deadline)
                 else:
-                    outcome = verdict
+                    outcome = waiting[path].conclude(verdict) if path in waiting else verdict
                 if outcome is not None:
                     done[path] = outcome
                     waiting.pop(path, None)
             due = _next_due(waiting.values()) if waiting else ()
-        return done
+        return explain_failures(requests, done, _settings.max_connections())
 
     def _send(
         self, address: Address, due: Sequence[Request], deadline: Deadline, *, likely_cached: bool, refresh: bool

@@ -33,21 +33,8 @@ from tests.serving import answer, serving
 
 SECONDS = 10.0
 SHORT_SECONDS = 0.4
+SLACK_SECONDS = 0.5
 LATE_SECONDS = 4.0
-LAYER = (
-    "Is the layer AWS-Parameters-and-Secrets-Lambda-Extension attached to this function (a container image: is its "
-    "content in /opt)? Is PARAMETERS_SECRETS_EXTENSION_HTTP_PORT the same for both?"
-)
-ELSE = "Does something else listen on the extension's port (PARAMETERS_SECRETS_EXTENSION_HTTP_PORT)?"
-LOG = (
-    'Look in the function\'s log for lines that begin "[AWS Parameters and Secrets Lambda Extension]". '
-    "`stale_if_error` lets a handler go on with the last good value."
-)
-ROUTE = (
-    "Can the function reach AWS? In a VPC it needs a route or interface endpoints for Secrets Manager and SSM; without "
-    "them the extension waits for ever unless SECRETS_MANAGER_TIMEOUT_MILLIS and SSM_PARAMETER_STORE_TIMEOUT_MILLIS "
-    "are set."
-)
 
 
 @pytest.fixture
@@ -75,7 +62,6 @@ def wanted(declaration: Secret | Parameter, *, is_optional: bool = False) -> Req
 
 
 SECRET = wanted(Secret("s"))
-WANTED = "Cannot resolve 'x' of app.handler, Secret('s')"
 
 
 def local() -> Address:
@@ -156,69 +142,28 @@ def test_one_fault_after_another(client: Client, emulator: Emulator, store: Memo
 
 
 @pytest.mark.parametrize(
-    ("fault", "kind", "requests", "says"),
+    ("fault", "kind", "requests"),
     [
-        (
-            faults.EVERY_FAULT["bad-session-token"],
-            errors.TokenRejectedError,
-            2,
-            (
-                "the extension answered 401 to the session token, which was read twice. Does something change "
-                "AWS_SESSION_TOKEN inside the function? Under SnapStart, update the extension's layer: older versions "
-                "reject every token there."
-            ),
-        ),
-        (
-            faults.EVERY_FAULT["bad-token"],
-            errors.TokenRejectedError,
-            2,
-            (
-                "the extension answered 403 to the session token, which was read twice. Does something change "
-                "AWS_SESSION_TOKEN inside the function? Under SnapStart, update the extension's layer: older versions "
-                "reject every token there."
-            ),
-        ),
-        (
-            faults.EVERY_FAULT["unresolved"],
-            errors.UnresolvedError,
-            2,
-            (
-                "AWS refused, and the extension does not tell why. One of:\n"
-                "  - it does not exist in this account and Region, or not in that version, stage or label\n"
-                "  - the function's role may not call secretsmanager:GetSecretValue on "
-                "arn:*:secretsmanager:*:*:secret:s-??????\n"
-                "  - the role may not call kms:Decrypt on its customer-managed key\n"
-                "  - AWS throttled the call, or could not be reached\n"
-                "The cause is in the function's log. Look for lines that begin \"[AWS Parameters and Secrets Lambda "
-                'Extension]".'
-            ),
-        ),
-        (faults.Redirect(), errors.ProtocolError, 1, f"the answer (302) redirects, which is never followed. {ELSE}"),
-        (faults.Reply(418, b"tea"), errors.ProtocolError, 1, f"the answer (418) is of no known kind. {ELSE}"),
-        (faults.Reply(404, b"no"), errors.ProtocolError, 1, f"the answer (404) is of no known kind. {ELSE}"),
-        (
-            faults.EVERY_FAULT["not-json"],
-            errors.ProtocolError,
-            1,
-            f"the answer (200) is no JSON object with the fields of a value. {ELSE}",
-        ),
-        (
-            faults.EVERY_FAULT["no-fields"],
-            errors.ProtocolError,
-            1,
-            f"the answer (200) is no JSON object with the fields of a value. {ELSE}",
-        ),
-        (faults.HugeBody(), errors.ProtocolError, 1, f"the answer is larger than any value can be. {ELSE}"),
+        (faults.EVERY_FAULT["bad-session-token"], errors.TokenRejectedError, 2),
+        (faults.EVERY_FAULT["bad-token"], errors.TokenRejectedError, 2),
+        (faults.EVERY_FAULT["unresolved"], errors.UnresolvedError, 2),
+        (faults.Redirect(), errors.ProtocolError, 1),
+        (faults.Reply(418, b"tea"), errors.ProtocolError, 1),
+        (faults.Reply(404, b"no"), errors.ProtocolError, 1),
+        (faults.Reply(401, b"no"), errors.ProtocolError, 2),
+        (faults.Reply(400, b"<html>no</html>"), errors.ProtocolError, 1),
+        (faults.EVERY_FAULT["not-json"], errors.ProtocolError, 1),
+        (faults.EVERY_FAULT["no-fields"], errors.ProtocolError, 1),
+        (faults.HugeBody(), errors.ProtocolError, 1),
     ],
     ids=lambda item: repr(item)[:40],
 )
 def test_what_stays_wrong_is_an_error(
-    client: Client, emulator: Emulator, *, fault: faults.Fault, kind: type, requests: int, says: str
+    client: Client, emulator: Emulator, *, fault: faults.Fault, kind: type, requests: int
 ) -> None:
     """A fault that no wait mends is an error after its retries, and none where nothing can change."""
     emulator.inject(fault, times=None)
-    error = failure(fetch(client))
-    assert (type(error), str(error), len(emulator.requests)) == (kind, f"{WANTED}: {says}", requests)
+    assert (type(failure(fetch(client))), len(emulator.requests)) == (kind, requests)
 
 
 def test_nothing_listens(client: Client, emulator: Emulator) -> None:
@@ -226,7 +171,7 @@ def test_nothing_listens(client: Client, emulator: Emulator) -> None:
     emulator.inject(faults.Refuse(), times=None)
     error = failure(fetch(client))
     assert isinstance(error, errors.ExtensionUnavailableError)
-    assert str(error) == f"{WANTED}: nothing answered on 127.0.0.1:{emulator.port} for {error.seconds:.1f} s. {LAYER}"
+    assert (error.port, error.was_reset) == (emulator.port, False)
     assert 0.8 < error.seconds < LATE_SECONDS
 
 
@@ -235,6 +180,7 @@ def test_every_connection_is_reset(client: Client, emulator: Emulator) -> None:
     emulator.inject(faults.ResetBeforeAnswer(), times=None)
     error = failure(fetch(client))
     assert isinstance(error, errors.ExtensionUnavailableError)
+    assert error.was_reset
     assert 5 < len(emulator.requests) < 20  # 10, 20, 40, 80 and then every 100 ms of one second
 
 
@@ -245,10 +191,6 @@ def test_never_ready(client: Client, store: MemoryStore, monkeypatch: pytest.Mon
             monkeypatch.setenv(name, value)
         error = failure(fetch(client))
         assert isinstance(error, errors.ExtensionNotReadyError)
-        assert str(error) == (
-            f'{WANTED}: the extension answered "not ready to serve traffic" for {error.seconds:.1f} s. Was this called '
-            "while the module was imported? The extension serves during invocations only: resolve inside the handler."
-        )
         assert 5 < len(emulator.requests) < 20
 
 
@@ -261,50 +203,35 @@ def overloaded(client: Client, emulator: Emulator) -> ResolutionError:
 
 
 @pytest.mark.parametrize(
-    ("name", "status", "what"),
-    [
-        ("crowded", 429, "the answer was 429"),
-        ("internal-error", 500, "the answer was 500"),
-        ("truncated", None, "the connection was lost in the middle of the answer"),
-        ("reset-inside-answer", None, "the connection was lost in the middle of the answer"),
-    ],
+    ("name", "status"),
+    [("crowded", 429), ("internal-error", 500), ("truncated", None), ("reset-inside-answer", None)],
 )
 def test_overload_that_stays(
-    client: Client, emulator: Emulator, store: MemoryStore, *, name: str, status: int | None, what: str
+    client: Client, emulator: Emulator, store: MemoryStore, *, name: str, status: int | None
 ) -> None:
-    """An overload is asked again as long as there is time, and no longer."""
+    """An overload is asked again as long as there is time, and no longer; it is the error also when the time ends."""
     store.put_secret("s", "a value")
     emulator.inject(faults.EVERY_FAULT[name], times=None)
-    # On a busy machine a try may end with the time instead.
-    tries = (overloaded(client, emulator) for _ in range(10))
-    error = next(error for error in tries if isinstance(error, errors.ServerError))
-    assert str(error) == f"{WANTED}: {what}; asked {error.attempts} times in {error.seconds:.2f} s. {LOG}"
+    error = overloaded(client, emulator)
+    assert isinstance(error, errors.ServerError)
     assert (error.status, error.attempts) == (status, len(emulator.requests))
-    assert 1 < error.attempts < 6  # after 50 to 100 ms, then 100 to 200, ...
-    assert error.seconds <= SHORT_SECONDS
+    assert 1 < error.attempts < (20 if name == "crowded" else 6)  # after 50 to 100 ms, then 100 to 200, ...
+    assert error.seconds <= SHORT_SECONDS + SLACK_SECONDS
 
 
 # --- Time ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("limit", "says"),
-    [
-        (deadline(SHORT_SECONDS), f"no answer within {SHORT_SECONDS:.2f} s (the timeout). {ROUTE}"),
-        (
-            Deadline(0.0, 0.0, "invocation"),
-            f"no answer within 0.00 s (what the invocation had left, less a reserve). {ROUTE}",
-        ),
-    ],
-    ids=["timeout", "invocation"],
-)
-def test_no_answer_in_time(client: Client, emulator: Emulator, limit: Deadline, says: str) -> None:
+@pytest.mark.parametrize("bound", ["timeout", "invocation"])
+def test_no_answer_in_time(client: Client, emulator: Emulator, bound: str) -> None:
     """A server that hangs costs the time that there is: the error says what set it."""
     emulator.inject(faults.Hang(), times=None)
+    limit = deadline(SHORT_SECONDS)._replace(bound=bound)
     began = monotonic()
-    ends = deadline(limit.seconds).ends
-    error = failure(client.fetch(local(), [SECRET], Deadline(ends, limit.seconds, limit.bound))[SECRET.path])
-    assert (type(error), str(error)) == (errors.DeadlineExceededError, f"{WANTED}: {says}")
+    error = failure(client.fetch(local(), [SECRET], limit)[SECRET.path])
+    assert isinstance(error, errors.DeadlineExceededError)
+    assert (error.seconds, error.bound) == (SHORT_SECONDS, bound)
+    assert error.batch == errors.Batch("Secrets Manager", 1, 0, 3)
     assert monotonic() - began < LATE_SECONDS
 
 
@@ -328,14 +255,9 @@ def test_no_wait_goes_past_the_deadline(client: Client, emulator: Emulator, name
 
 
 def test_no_token(client: Client, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a token nothing is asked, and the error names the ways to run a handler elsewhere."""
+    """Without a token nothing is asked."""
     monkeypatch.delenv("AWS_SESSION_TOKEN")
-    error = failure(fetch(client))
-    assert str(error) == (
-        f"{WANTED}: there is no AWS_SESSION_TOKEN, so this is not a Lambda execution environment. To run a handler on "
-        "your own machine: `lambdasecrets invoke app.py:handler --secrets secrets.toml`; in a test: pass the values as "
-        "keyword arguments, or start `lambdasecrets.dev.emulator.Emulator`."
-    )
+    assert isinstance(fetch(client), errors.NoTokenError)
     assert emulator.requests == []
 
 
@@ -464,69 +386,20 @@ def test_the_agent_passes_its_cache(client: Client, agent: Emulator, store: Memo
 
 def test_the_agent_says_what_is_missing(client: Client, agent: Emulator) -> None:
     """What does not exist is said to be so, and not asked for again."""
-    assert str(failure(fetch(client))) == (
-        f"{WANTED}: it does not exist in this account and Region, or not in that version or stage "
-        "(ResourceNotFoundException, status 400). Check the name, the Region, the version and the stage."
-    )
+    assert isinstance(fetch(client), errors.NotFoundError)
     assert len(agent.requests) == 1
 
 
 def test_the_agent_says_what_is_denied(client: Client, agent: Emulator, store: MemoryStore) -> None:
-    """What the role may not read is said to be so, with the statement to add."""
+    """What the role may not read is said to be so, and not asked for again."""
     store.deny("s")
-    assert str(failure(fetch(client))) == (
-        f"{WANTED}: the role may not read it (AccessDeniedException, status 400). Allow secretsmanager:GetSecretValue "
-        "on arn:*:secretsmanager:*:*:secret:s-?????? in the role's policy."
-    )
+    assert isinstance(fetch(client), errors.AccessDeniedError)
     assert len(agent.requests) == 1
-
-
-@pytest.mark.parametrize(
-    ("code", "kind", "says"),
-    [
-        (
-            "DecryptionFailure",
-            errors.DecryptionError,
-            (
-                "it could not be decrypted (DecryptionFailure, status 400). Allow kms:Decrypt on the secret's "
-                "customer-managed key, and see that the key is enabled."
-            ),
-        ),
-        (
-            "InvalidRequestException",
-            errors.AnswerError,
-            (
-                "AWS answered with an error (InvalidRequestException, status 400). See the error codes of "
-                "GetSecretValue in the Secrets Manager API reference."
-            ),
-        ),
-        *(
-            (
-                code,
-                errors.AnswerError,
-                (
-                    "AWS answered with an error (unknown, status 400). See the error codes of GetSecretValue in the "
-                    "Secrets Manager API reference."
-                ),
-            )
-            for code in ("", "two words", "Zoë", "x" * 65)
-        ),
-    ],
-)
-def test_the_agents_other_errors(client: Client, agent: Emulator, code: str, kind: type, says: str) -> None:
-    """AWS's code is shown where it is one: a word of letters and digits."""
-    agent.inject(faults.Reply(400, json.dumps({"__type": code, "message": "m"}).encode()), times=None)
-    error = failure(fetch(client))
-    assert (type(error), str(error), len(agent.requests)) == (kind, f"{WANTED}: {says}", 1)
 
 
 def test_the_agent_has_no_parameters(client: Client, agent: Emulator) -> None:
     """A parameter that is asked of the agent is an error that says which server this is."""
-    assert str(failure(fetch(client, wanted(Parameter("/p"))))) == (
-        "Cannot resolve 'x' of app.handler, Parameter('/p'): the AWS Secrets Manager Agent listens on this port, and "
-        "it does not serve Parameter Store. Use the Parameters and Secrets Lambda Extension, or keep the value in "
-        "Secrets Manager."
-    )
+    assert isinstance(fetch(client, wanted(Parameter("/p"))), errors.UnsupportedByAgentError)
     assert len(agent.requests) == 1
 
 

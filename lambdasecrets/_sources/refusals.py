@@ -1,0 +1,515 @@
+"""What it means that AWS refuses: its error codes and fixed sentences, each with the remedy. Loaded for errors only.
+
+AWS's sentences are recognised and never shown: what is no AWS could write anything there.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from lambdasecrets import _settings
+from lambdasecrets._declarations import Secret
+from lambdasecrets.errors import (
+    AccessDeniedError,
+    AnswerError,
+    CredentialsRejectedError,
+    DecryptionError,
+    MarkedForDeletionError,
+    NotFoundError,
+    Permission,
+    UnresolvedError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from lambdasecrets._declarations import Parameter
+    from lambdasecrets._sources.request import Request
+    from lambdasecrets.errors import Server
+
+_TOO_MANY = 429
+_SERVER_ERRORS = 500
+_FORBIDDEN = 403
+_LONGEST_CODE = 64
+_ARN_PARTS = 6
+_REFERENCE = "/aws/reference/secretsmanager/"
+_CURRENT = "AWSCURRENT"
+
+_TRANSIENT = frozenset(
+    {
+        "ConnectionError",
+        "InternalFailure",
+        "InternalServerError",
+        "InternalServiceError",
+        "InternalServiceErrorException",
+        "KMSThrottlingException",
+        "KeyUnavailableException",
+        "LimitExceededException",
+        "PriorRequestNotComplete",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TimeoutError",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+    }
+)
+
+_CREDENTIALS = frozenset(
+    {
+        "AuthFailure",
+        "ClientTokenRefreshRequired",
+        "CredentialRetrievalError",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidIdentityToken",
+        "InvalidSignatureException",
+        "InvalidToken",
+        "LoginRefreshRequired",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "NoAuthTokenError",
+        "NoCredentialsError",
+        "NotAuthorizedException",
+        "OptInRequired",
+        "PartialCredentialsError",
+        "RequestExpired",
+        "SSOError",
+        "SSOTokenLoadError",
+        "SignatureDoesNotMatch",
+        "TokenRefreshRequired",
+        "TokenRetrievalError",
+        "UnauthorizedSSOTokenError",
+        "UnrecognizedClientException",
+    }
+)
+
+_NOT_FOUND = frozenset(
+    {
+        "ParameterNotFound",
+        "ParameterNotFoundException",
+        "ParameterVersionLabelNotFound",
+        "ParameterVersionNotFound",
+        "ResourceNotFoundException",
+        "VersionNotFoundException",
+    }
+)
+_VERSION_CODES = frozenset({"ParameterVersionLabelNotFound", "ParameterVersionNotFound", "VersionNotFoundException"})
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "NotAuthorized", "UnauthorizedOperation"})
+_KEY_CODES = frozenset(
+    {
+        "DecryptionFailure",
+        "DependencyTimeoutException",
+        "DisabledException",
+        "EncryptionFailure",
+        "IncorrectKeyException",
+        "InvalidCiphertextException",
+        "InvalidKeyId",
+        "InvalidKeyUsageException",
+    }
+)
+_INVALID = frozenset(
+    {
+        "InvalidFilterValue",
+        "InvalidParameterException",
+        "InvalidResourceId",
+        "ParamValidationError",
+        "ValidationException",
+    }
+)
+
+# --- AWS's fixed sentences ------------------------------------------------------------------------------------------
+
+_NO_VERSION = re.compile(r"can't find the specified secret value for (?:staging label|VersionId)", re.IGNORECASE)
+_MARKED = re.compile(r"because it was (?:marked for deletion|deleted|scheduled for deletion)", re.IGNORECASE)
+_NO_KEY = re.compile(r"Access to KMS is not allowed|customer master key|\bKMS key\b", re.IGNORECASE)
+_NOT_AUTHORIZED = re.compile(r"not authorized to perform: (?P<action>[\w-]+:\w+)")
+_CALLER = re.compile(r"User: arn:[\w-]+:\w+::(?P<account>\d{12}):")
+_POLICY = re.compile(
+    r"(?P<effect>with an explicit deny in an?|because no) (?P<policy>identity-based policy|resource-based policy|"
+    r"permissions boundary|session policy|service control policy|resource control policy|VPC endpoint policy)"
+)
+_NO_STAGE_OF_VERSION = re.compile(r"VersionStage that is not associated", re.IGNORECASE)
+_FROM_ROLE = "Failed to create caching client from role"
+
+
+class _Asked(NamedTuple):
+    """What is known of what was asked for, and of who asked.
+
+    Attributes:
+        is_secret: whether Secrets Manager has it, by whichever way it was asked.
+        is_parameter: whether Parameter Store was asked.
+        selector: the declared version, stage or label in words; None for none.
+        region: of its ARN; None where the name is no ARN.
+        account: of its ARN; None where the name is no ARN.
+        own_region: the function's; None where that is not known.
+        role: the role it is read with; None for the caller's own.
+    """
+
+    is_secret: bool
+    is_parameter: bool
+    selector: str | None
+    region: str | None
+    account: str | None
+    own_region: str | None
+    role: str | None
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether its ARN is of another Region than the function."""
+        return None not in {self.region, self.own_region} and self.region != self.own_region
+
+    @property
+    def kind(self) -> str:
+        return "parameter" if self.is_parameter else "secret"
+
+    @property
+    def elsewhere(self) -> str:
+        return f"the ARN is of {self.region}, this function runs in {self.own_region}"
+
+    @property
+    def here(self) -> str:
+        if self.role:
+            return "in the account of its role"
+        return f"in this account and Region{f' ({self.own_region})' if self.own_region else ''}"
+
+
+def _look_at(declaration: Secret | Parameter) -> _Asked:
+    name = declaration.name
+    parts = name.split(":", _ARN_PARTS - 1) if name.startswith("arn:") else []
+    is_arn = len(parts) == _ARN_PARTS
+    is_parameter = not isinstance(declaration, Secret)
+    return _Asked(
+        is_secret=not is_parameter or _REFERENCE in name,
+        is_parameter=is_parameter,
+        selector=_write_selector(declaration),
+        region=parts[3] or None if is_arn else None,
+        account=parts[4] or None if is_arn else None,
+        own_region=_settings.read_region(),
+        role=declaration.role_arn,
+    )
+
+
+def _write_selector(declaration: Secret | Parameter) -> str | None:
+    """Name the version, stage or label that is declared."""
+    if isinstance(declaration, Secret):
+        version, stage = declaration.version_id, declaration.version_stage
+        named = [f"version {version!r}"] if version is not None else []
+        named += [f"stage {stage!r}"] if stage is not None else []
+        return " and ".join(named) or None
+    if declaration.version is not None:
+        return f"version {declaration.version}"
+    if declaration.label is not None:
+        return f"label {declaration.label!r}"
+    resource = (
+        declaration.name.split(":", _ARN_PARTS - 1)[-1] if declaration.name.startswith("arn:") else declaration.name
+    )
+    _, colon, selector = resource.rpartition(":")
+    return f"version or label {selector!r}" if colon else None
+
+
+# --- What a code means ----------------------------------------------------------------------------------------------
+
+
+class _Refusal(NamedTuple):
+    """An answer of AWS's, and what it is about.
+
+    Attributes:
+        code: AWS's error code.
+        status: the HTTP status.
+        message: AWS's sentence; empty where there is none.
+        server: who passed it on.
+        asked: what was asked for.
+        permissions: what reading it needs.
+    """
+
+    code: str
+    status: int
+    message: str
+    server: Server
+    asked: _Asked
+    permissions: tuple[Permission, ...]
+
+    @property
+    def role(self) -> str:
+        """Whose role was asked with."""
+        return "the agent's role" if self.server == "agent" else "the role"
+
+    @property
+    def policy(self) -> str:
+        """Where that role's permissions are."""
+        return "the policy of the role that the agent runs with" if self.server == "agent" else "the role's policy"
+
+
+class _Meaning(NamedTuple):
+    """What an answer comes to.
+
+    Attributes:
+        kind: the class of the error.
+        reason: what happened.
+        advice: what to do.
+        permissions: what it takes, where that is not what the declaration always needs.
+    """
+
+    kind: type[AnswerError]
+    reason: str
+    advice: str
+    permissions: tuple[Permission, ...] | None = None
+
+
+def is_transient(code: str, status: int, message: str = "") -> bool:
+    """Tell whether AWS can answer otherwise a moment later. Credentials do not come back by asking again."""
+    if not _CREDENTIALS.isdisjoint({code, message}):
+        return False
+    return code in _TRANSIENT or status == _TOO_MANY or status >= _SERVER_ERRORS
+
+
+def write_code(code: str) -> str:
+    """Give an error code to show: AWS's are words. Anything else is not shown."""
+    return code if code.isalnum() and code.isascii() and len(code) <= _LONGEST_CODE else "unknown"
+
+
+def read_refusal(request: Request, code: str, status: int, message: str = "", *, server: Server) -> AnswerError:
+    """Make the error of a refusal that is not transient.
+
+    Args:
+        request: what was asked for.
+        code: AWS's error code.
+        status: the HTTP status.
+        message: AWS's sentence. It is recognised and never shown.
+        server: who passed it on: `agent` or `aws`.
+    """
+    # What speaks for boto3, as a local stand-in, can have the name of boto3's error for a message.
+    code = message if message in _CREDENTIALS else code
+    permissions = _list_permissions(request.declaration, server)
+    refusal = _Refusal(code, status, message, server, _look_at(request.declaration), permissions)
+    meaning = _judge(refusal)
+    return meaning.kind(
+        request.subject,
+        write_code(code),
+        status,
+        meaning.permissions or permissions,
+        server=server,
+        reason=meaning.reason,
+        advice=meaning.advice,
+    )
+
+
+def _list_permissions(declaration: Secret | Parameter, server: Server) -> tuple[Permission, ...]:
+    reader: Literal["extension", "agent"] = "agent" if server == "agent" else "extension"
+    return declaration.permissions(server=reader, region=_settings.read_region())
+
+
+def _judge(refusal: _Refusal) -> _Meaning:
+    is_of_key = refusal.code.startswith("KMS")
+    return _JUDGES.get(refusal.code, _judge_key if is_of_key else _judge_other)(refusal)
+
+
+def _judge_other(refusal: _Refusal) -> _Meaning:
+    return _Meaning(AnswerError, "AWS answered with an error", _name_reference(refusal.asked))
+
+
+def _judge_spelling(_: _Refusal) -> _Meaning:
+    return _Meaning(AnswerError, "AWS takes the name, or the version, for no valid one", "Check how they are spelled.")
+
+
+def _name_reference(asked: _Asked) -> str:
+    of_secrets = "See the error codes of GetSecretValue in the Secrets Manager API reference."
+    return (
+        "See the error codes of GetParameter in the Systems Manager API reference."
+        if asked.is_parameter
+        else of_secrets
+    )
+
+
+def _judge_credentials(refusal: _Refusal) -> _Meaning:
+    whose = (
+        "the credentials that the agent runs with" if refusal.server == "agent" else "the credentials of this process"
+    )
+    advice = f"Renew {whose}. On your own machine: `aws sso login`, or what else you log in with."
+    return _Meaning(CredentialsRejectedError, f"AWS does not accept {whose}, or there are none", advice)
+
+
+def _judge_full_agent(refusal: _Refusal) -> _Meaning:
+    reason = f"the agent has as many roles as its max_roles allows, and {refusal.asked.role} is one more"
+    return _Meaning(
+        AnswerError, reason, "Raise max_roles in the agent's configuration (20 by default), and start it again."
+    )
+
+
+def _judge_denial(refusal: _Refusal) -> _Meaning:
+    found = _NOT_AUTHORIZED.search(refusal.message)
+    action = found["action"] if found else ""
+    if action.startswith("kms:") or (not found and _NO_KEY.search(refusal.message)):
+        return _judge_key(refusal)
+    if action == "sts:AssumeRole" or (not found and refusal.status == _FORBIDDEN and refusal.server == "agent"):
+        return _judge_role(refusal)
+    reason, advice = _describe_denial(refusal, action)
+    return _Meaning(AccessDeniedError, reason, advice, _list_reads(refusal))
+
+
+def _list_reads(refusal: _Refusal) -> tuple[Permission, ...]:
+    """List what it takes without the role, which was had."""
+    return tuple(item for item in refusal.permissions if item.role == refusal.asked.role)
+
+
+def _judge_role(refusal: _Refusal) -> _Meaning:
+    """Read what the agent answers, or STS, where a role could not be assumed."""
+    role = refusal.asked.role
+    if role is None:
+        # The agent gets its own credentials by a role: what was asked for has nothing to do with it.
+        return _judge_credentials(refusal)
+    who = "the agent" if refusal.server == "agent" else "this function"
+    log = " The agent's own log has AWS's words." if refusal.server == "agent" else ""
+    advice = f"Allow {{permissions}} in {refusal.policy}, and let the trust policy of {role} trust that role.{log}"
+    return _Meaning(AccessDeniedError, f"{who} may not assume {role}", advice, (Permission("sts:AssumeRole", role),))
+
+
+def _describe_denial(refusal: _Refusal, action: str) -> tuple[str, str]:
+    """Give the reason and the advice: AWS says which policy it is that does not allow it."""
+    asked, found = refusal.asked, _POLICY.search(refusal.message)
+    policy = found["policy"] if found else "identity-based policy"
+    reason = f"{_whose_role(refusal)} may not read it"
+    if action == "secretsmanager:DescribeSecret":
+        reason = f"{_whose_role(refusal)} may read it, but not describe it, which the agent does before it reads anew"
+    if asked.is_elsewhere:
+        reason = f"{reason}; {asked.elsewhere}"
+    if found and "deny" in found["effect"]:
+        return f"{reason}: the {policy} denies it", "Take {permissions} out of that Deny: no Allow helps against it."
+    if policy == "resource-based policy":
+        return reason, f"Allow {{permissions}} for that role in the resource policy of the {asked.kind}."
+    # With a role each permission says whose policy needs it.
+    advice = "Allow {permissions}." if asked.role else f"Allow {{permissions}} in {refusal.policy}."
+    if policy != "identity-based policy":
+        reason, advice = f"{reason}: the {policy} does not allow it", f"Allow {{permissions}} in that {policy} too."
+    return reason, f"{advice}{_advise_account(refusal)}"
+
+
+def _whose_role(refusal: _Refusal) -> str:
+    return f"the role {refusal.asked.role}" if refusal.asked.role else refusal.role
+
+
+def _advise_account(refusal: _Refusal) -> str:
+    """Say what the owner of another account's ARN has to allow."""
+    asked, caller = refusal.asked, _CALLER.search(refusal.message)
+    if asked.account is None or (caller and caller["account"] == asked.account):
+        return ""
+    is_other = f"The ARN is of account {asked.account}, which is not the role's"
+    condition = is_other if caller else f"If account {asked.account} is not the role's own"
+    if asked.is_parameter:
+        return f" {condition}: the parameter must be shared with it (AWS RAM)."
+    return f" {condition}: the resource policy of the secret and the policy of its key must allow the role too."
+
+
+def _judge_absence(refusal: _Refusal) -> _Meaning:
+    asked = refusal.asked
+    if refusal.code in _VERSION_CODES or _NO_VERSION.search(refusal.message):
+        return _Meaning(NotFoundError, *_describe_missing_version(asked))
+    if asked.is_elsewhere:
+        move = "Keep it there too" if asked.is_parameter else "Replicate it there"
+        advice = f"Run the function in the Region of the ARN. Or: {move[0].lower()}{move[1:]}, and declare the name."
+        return _Meaning(NotFoundError, f"it does not exist here: {asked.elsewhere}", advice)
+    is_precise = asked.is_parameter or "find the specified secret." in refusal.message
+    selector = f", or has no {asked.selector}" if asked.selector and not is_precise else ""
+    advice = f"Check the name and the Region.{_advise_account(refusal)}"
+    return _Meaning(NotFoundError, f"it does not exist {asked.here}{selector}", advice)
+
+
+def _describe_missing_version(asked: _Asked) -> tuple[str, str]:
+    if asked.is_parameter and not asked.is_secret:
+        return f"it exists, but has no {asked.selector}", "`aws ssm get-parameter-history` lists what it has."
+    if asked.selector is None:
+        remedy = "Give it one: `aws secretsmanager put-secret-value`."
+        return f"it exists, but has no value yet: no version has the stage {_CURRENT}", remedy
+    return f"it exists, but has no {asked.selector}", "`aws secretsmanager list-secret-version-ids` lists what it has."
+
+
+def _judge_key(refusal: _Refusal) -> _Meaning:
+    reason = f"its KMS key cannot be used by {refusal.role}"
+    advice = (
+        f"Allow kms:Decrypt on its customer-managed key, in {refusal.policy} and in the key's own, and see that the "
+        "key is enabled."
+    )
+    return _Meaning(DecryptionError, reason, advice)
+
+
+def _judge_state(refusal: _Refusal) -> _Meaning:
+    if _MARKED.search(refusal.message):
+        return _Meaning(MarkedForDeletionError, MarkedForDeletionError.reason, MarkedForDeletionError.advice)
+    if _NO_STAGE_OF_VERSION.search(refusal.message):
+        return _Meaning(NotFoundError, *_describe_missing_version(refusal.asked))
+    advice = "Most often the secret is marked for deletion: `aws secretsmanager describe-secret` tells."
+    return _Meaning(AnswerError, "AWS does not read it in its present state", advice)
+
+
+_JUDGES: dict[str, Callable[[_Refusal], _Meaning]] = {
+    **dict.fromkeys(_CREDENTIALS, _judge_credentials),
+    **dict.fromkeys(_DENIED, _judge_denial),
+    **dict.fromkeys(_INVALID, _judge_spelling),
+    **dict.fromkeys(_KEY_CODES, _judge_key),
+    **dict.fromkeys(_NOT_FOUND, _judge_absence),
+    "InvalidRequestException": _judge_state,
+    "MaxRolesExceeded": _judge_full_agent,
+}
+
+
+# --- The generic refusal --------------------------------------------------------------------------------------------
+
+
+def make_unresolved_error(request: Request, *, was_seen: bool = False) -> UnresolvedError:
+    """Make the error of a refusal that does not say why: with what it can be, the likeliest first.
+
+    Args:
+        request: what was asked for.
+        was_seen: whether it was read a moment ago.
+    """
+    asked = _look_at(request.declaration)
+    return UnresolvedError(
+        request.subject,
+        _list_permissions(request.declaration, "extension"),
+        causes=_list_causes_of_change() if was_seen else _list_causes(asked),
+        finding=asked.elsewhere if asked.is_elsewhere else None,
+        is_silent=_settings.is_extension_silent(),
+    )
+
+
+_CAUSE_DENIED = "the function's role may not call {permissions}"
+_CAUSE_KEY = "the role may not call kms:Decrypt on its customer-managed key"
+_CAUSE_MARKED = "it is marked for deletion"
+_CAUSE_THROTTLED = "AWS throttled the call, or could not be reached"
+_CAUSE_EXPIRED = "the credentials have expired (behind a local stand-in: `aws sso login`)"
+
+
+def _list_causes(asked: _Asked) -> Sequence[str]:
+    selector = ", or not in the declared version, stage or label" if asked.selector else ""
+    elsewhere = "" if asked.account else "; perhaps in another"
+    causes = [f"it does not exist {asked.here}{selector}{elsewhere}", _CAUSE_DENIED, _CAUSE_KEY]
+    causes += [_CAUSE_MARKED] if asked.is_secret else []
+    causes += [_write_cause_of_account(asked)] if asked.account else []
+    return [*causes, _CAUSE_THROTTLED, _CAUSE_EXPIRED]
+
+
+def _list_causes_of_change() -> Sequence[str]:
+    """List what it can be that was otherwise a moment ago."""
+    gone = "it was deleted, or marked for deletion, since it was read last"
+    return [_CAUSE_THROTTLED, gone, _CAUSE_DENIED, _CAUSE_KEY, _CAUSE_EXPIRED]
+
+
+def _write_cause_of_account(asked: _Asked) -> str:
+    if asked.is_parameter:
+        return f"account {asked.account} is not the function's own, and does not share the parameter (AWS RAM)"
+    policies = "the policy of the secret or of its key does not allow the role"
+    return f"account {asked.account} is not the function's own, and {policies}"
