@@ -778,7 +778,8 @@ class ProtocolError(ResolutionError):
 
 
 _ANOTHER_SERVER = (
-    "Does another server answer on this port? It is that of PARAMETERS_SECRETS_EXTENSION_HTTP_PORT, else 2773."
+    "See what listens on this port (PARAMETERS_SECRETS_EXTENSION_HTTP_PORT, by default 2773): it should be the "
+    "extension, or the agent."
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
@@ -19,7 +20,14 @@ from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.faults import EVERY_FAULT, Fault, Refuse, Reply
 from lambdasecrets.dev.invoke import Target
 from lambdasecrets.dev.stores import MemoryStore, SecretsFile, load_secrets_file
-from lambdasecrets.errors import LambdaSecretsError
+from lambdasecrets.errors import (
+    AwsUnavailableError,
+    CredentialsUnavailableError,
+    LambdaSecretsError,
+    Subject,
+    TooManyOpenFilesError,
+    UnsupportedByExtensionError,
+)
 from tests.pages import ROOT
 
 QUICKSTART = ROOT / "examples/quickstart"
@@ -27,8 +35,8 @@ DATABASE = "dev/orders/database"
 VALUES: dict[str, object] = {"database": None, "api_key": SecretStr(""), "page_size": 1, "regions": []}
 
 
-def _agent_error(code: str) -> Reply:
-    return Reply(400, f'{{"__type": "{code}", "message": "made up"}}'.encode(), "application/json")
+def _agent_error(code: str, message: str = "made up", status: int = 400) -> Reply:
+    return Reply(status, json.dumps({"__type": code, "message": message}).encode(), "application/json")
 
 
 def _deny_and_spoil(store: MemoryStore) -> None:
@@ -48,39 +56,60 @@ class Scene:
         variables: environment variables; None removes one.
     """
 
-    injected: tuple[str, ...] = ("database",)
+    injected: tuple[str, ...] = tuple(VALUES)
     profile: Literal["extension", "agent"] = "extension"
     change: Callable[[MemoryStore], object] = bool
     fault: Fault | Refuse | None = None
     variables: Mapping[str, str | None] = field(default_factory=dict)
 
 
+def _by_agent(**changes: Any) -> Scene:
+    """Make a scene of the agent, which has no parameters: the handler's first secret alone."""
+    return Scene(injected=("database",), profile="agent", **changes)
+
+
+_MARKED = "You can't perform this operation on the secret because it was marked for deletion."
+
 SCENES = {
     "SettingError": Scene(variables={"LAMBDASECRETS_TIMEOUT": "5 s"}),
-    "SeveralErrors": Scene(
-        injected=("database", "page_size"),
-        change=_deny_and_spoil,
-    ),
+    "SeveralErrors": Scene(change=_deny_and_spoil),
     "MissingVariableError": Scene(variables={"STAGE": None}),
     "InvalidVariableError": Scene(variables={"STAGE": '"dev"'}),
     "NoTokenError": Scene(variables={"AWS_SESSION_TOKEN": None}),
     "ExtensionUnavailableError": Scene(fault=EVERY_FAULT["refuse"]),
     "ExtensionNotReadyError": Scene(fault=EVERY_FAULT["not-ready"]),
     "TokenRejectedError": Scene(fault=EVERY_FAULT["bad-session-token"]),
-    "DeadlineExceededError": Scene(fault=EVERY_FAULT["hang"], variables={"LAMBDASECRETS_TIMEOUT": "0.2"}),
-    "ServerError": Scene(fault=EVERY_FAULT["unavailable"], variables={"LAMBDASECRETS_TIMEOUT": "0.3"}),
+    "DeadlineExceededError": Scene(fault=EVERY_FAULT["hang"], variables={"LAMBDASECRETS_TIMEOUT": "1.0"}),
+    "ServerError": Scene(fault=EVERY_FAULT["unavailable"], variables={"LAMBDASECRETS_TIMEOUT": "1.0"}),
     "ProtocolError": Scene(fault=EVERY_FAULT["not-json"]),
-    "UnsupportedByAgentError": Scene(injected=("regions",), profile="agent"),
-    "AnswerError": Scene(profile="agent", fault=_agent_error("InvalidRequestException")),
-    "NotFoundError": Scene(profile="agent", change=lambda store: store.delete(DATABASE)),
-    "AccessDeniedError": Scene(profile="agent", change=lambda store: store.deny(DATABASE)),
-    "DecryptionError": Scene(profile="agent", fault=_agent_error("DecryptionFailure")),
+    "UnsupportedByAgentError": Scene(profile="agent"),
+    "AnswerError": _by_agent(fault=_agent_error("InvalidRequestException")),
+    "NotFoundError": _by_agent(change=lambda store: store.delete(DATABASE)),
+    "MarkedForDeletionError": _by_agent(fault=_agent_error("InvalidRequestException", _MARKED)),
+    "AccessDeniedError": _by_agent(change=lambda store: store.deny(DATABASE)),
+    "DecryptionError": _by_agent(fault=_agent_error("DecryptionFailure")),
+    "CredentialsRejectedError": _by_agent(fault=_agent_error("ExpiredTokenException")),
     "UnresolvedError": Scene(change=lambda store: store.deny(DATABASE)),
     "InvalidValueError": Scene(
         change=lambda store: store.put_secret(DATABASE, {"host": "db.internal", "user": "orders", "port": "5432 "})
     ),
 }
 """By the error's name."""
+
+_SUBJECT = Subject("app.handler", ("database",), (f"Secret('{{STAGE}}/orders/database') (filled in as '{DATABASE}')",))
+MADE = {
+    error.__class__.__name__: error
+    for error in (
+        CredentialsUnavailableError(_SUBJECT, "answered 500"),
+        AwsUnavailableError(_SUBJECT, "https://secretsmanager.eu-central-1.amazonaws.com", "ConnectTimeoutError"),
+        TooManyOpenFilesError(_SUBJECT),
+        UnsupportedByExtensionError(_SUBJECT),
+    )
+}
+"""Errors of what this quickstart does not have, or a test had better not bring about, by name."""
+
+FUNCTION = {"AWS_LAMBDA_FUNCTION_NAME": "orders", "AWS_REGION": "eu-central-1"}
+"""What Lambda sets, as far as errors tell of it."""
 
 
 @contextmanager
@@ -89,7 +118,7 @@ def served(
 ) -> Iterator[Emulator]:
     """Serve a secrets file, in an environment that leads to it."""
     with Emulator(file.store, profile=profile) as emulator:
-        for name, value in {**emulator.environment(), **file.environment}.items():
+        for name, value in {**FUNCTION, **emulator.environment(), **file.environment}.items():
             monkeypatch.setenv(name, value)
         yield emulator
 
@@ -107,8 +136,6 @@ def error_of(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> LambdaSecretsErro
     """Run the quickstart's handler in a scene; give what it raises."""
     file = load_secrets_file(QUICKSTART / "secrets.toml")
     scene.change(file.store)
-    # The shortest waits: the last attempt is then long before the deadline, on a busy machine too.
-    monkeypatch.setattr("random.uniform", lambda low, _: low)
     with served(file, monkeypatch, scene.profile) as emulator:
         for name, value in scene.variables.items():
             monkeypatch.delenv(name) if value is None else monkeypatch.setenv(name, value)

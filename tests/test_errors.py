@@ -49,10 +49,10 @@ ROLE = "arn:aws:iam::111122223333:role/reader"
 DATABASE = Subject("app.handler", ("database",), ("Secret('orders/database')",))
 ALONE = Subject("resolve()", (), ("Secret('orders/database')",))
 PAGE_SIZE = Subject("app.handler", ("page_size",), ("Parameter('/orders/page-size')",))
-READ_DATABASE = Permission("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:*:*:secret:orders/database-??????")
+READ_DATABASE = Permission("secretsmanager:GetSecretValue", "arn:*:secretsmanager:*:*:secret:orders/database-??????")
 DESCRIBE_DATABASE = Permission("secretsmanager:DescribeSecret", READ_DATABASE.resource)
 BY_AGENT = [READ_DATABASE, DESCRIBE_DATABASE]
-READ_PAGE_SIZE = Permission("ssm:GetParameter", "arn:aws:ssm:*:*:parameter/orders/page-size")
+READ_PAGE_SIZE = Permission("ssm:GetParameter", "arn:*:ssm:*:*:parameter/orders/page-size")
 
 MESSAGES: dict[LambdaSecretsError, str] = {
     DeclarationError("parameter 'x' of app.handler", "it has no type", "Give it one."): (
@@ -281,12 +281,14 @@ MESSAGES: dict[LambdaSecretsError, str] = {
         "setting of boto3 (AWS_ENDPOINT_URL, a profile, a proxy) lead there?"
     ),
     ProtocolError(DATABASE, 200, "is no JSON"): (
-        "Cannot resolve 'database' of app.handler, Secret('orders/database'): the answer (200) is no JSON. Does "
-        "another server answer on this port? It is that of PARAMETERS_SECRETS_EXTENSION_HTTP_PORT, else 2773."
+        "Cannot resolve 'database' of app.handler, Secret('orders/database'): the answer (200) is no JSON. See what "
+        "listens on this port (PARAMETERS_SECRETS_EXTENSION_HTTP_PORT, by default 2773): it should be the extension, "
+        "or the agent."
     ),
     ProtocolError(DATABASE, None, "is no HTTP"): (
-        "Cannot resolve 'database' of app.handler, Secret('orders/database'): the answer is no HTTP. Does another "
-        "server answer on this port? It is that of PARAMETERS_SECRETS_EXTENSION_HTTP_PORT, else 2773."
+        "Cannot resolve 'database' of app.handler, Secret('orders/database'): the answer is no HTTP. See what "
+        "listens on this port (PARAMETERS_SECRETS_EXTENSION_HTTP_PORT, by default 2773): it should be the extension, "
+        "or the agent."
     ),
     ProtocolError(DATABASE, 400, "is of an old agent", "Update it."): (
         "Cannot resolve 'database' of app.handler, Secret('orders/database'): the answer (400) is of an old agent. "
@@ -327,7 +329,7 @@ MESSAGES: dict[LambdaSecretsError, str] = {
     AccessDeniedError(DATABASE, "AccessDeniedException", 400, [READ_DATABASE]): (
         "Cannot resolve 'database' of app.handler, Secret('orders/database'): the role may not read it "
         "(AccessDeniedException, status 400). Allow secretsmanager:GetSecretValue on "
-        "arn:aws:secretsmanager:*:*:secret:orders/database-?????? in the role's policy."
+        "arn:*:secretsmanager:*:*:secret:orders/database-?????? in the role's policy."
     ),
     AccessDeniedError(
         DATABASE,
@@ -339,7 +341,7 @@ MESSAGES: dict[LambdaSecretsError, str] = {
     ): (
         "Cannot resolve 'database' of app.handler, Secret('orders/database'): so it is (AccessDeniedException, "
         "status 400). Allow secretsmanager:GetSecretValue and secretsmanager:DescribeSecret on "
-        "arn:aws:secretsmanager:*:*:secret:orders/database-??????."
+        "arn:*:secretsmanager:*:*:secret:orders/database-??????."
     ),
     DecryptionError(DATABASE, "DecryptionFailure", 400, [READ_DATABASE]): (
         "Cannot resolve 'database' of app.handler, Secret('orders/database'): it could not be decrypted "
@@ -355,7 +357,7 @@ MESSAGES: dict[LambdaSecretsError, str] = {
         "not tell why. One of:\n"
         "  - it does not exist in this account and Region, or not in that version, stage or label\n"
         "  - the function's role may not call secretsmanager:GetSecretValue on "
-        "arn:aws:secretsmanager:*:*:secret:orders/database-??????\n"
+        "arn:*:secretsmanager:*:*:secret:orders/database-??????\n"
         "  - the role may not call kms:Decrypt on its customer-managed key\n"
         "  - it is marked for deletion\n"
         "  - AWS throttled the call, or could not be reached\n"
@@ -507,34 +509,34 @@ def test_problem_shows_the_way() -> None:
 def test_permission() -> None:
     """A permission reads as its action and resource, and whose policy needs it; as a key its condition is left out."""
     of_role = Permission("kms:Decrypt", "arn:aws:kms:*:*:key/k", {"StringLike": {"kms:ViaService": "ssm.*"}}, ROLE)
-    assert str(READ_PAGE_SIZE) == "ssm:GetParameter on arn:aws:ssm:*:*:parameter/orders/page-size"
+    assert str(READ_PAGE_SIZE) == "ssm:GetParameter on arn:*:ssm:*:*:parameter/orders/page-size"
     assert str(of_role) == f"kms:Decrypt on arn:aws:kms:*:*:key/k (in the policy of {ROLE})"
     assert {of_role: 1}[of_role] == 1
 
 
 def test_permissions_in_one_phrase() -> None:
     """Actions on one resource are written together, and resources of the same actions; each once."""
-    other = Permission("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:*:*:secret:other-??????")
+    other = Permission("secretsmanager:GetSecretValue", "arn:*:secretsmanager:*:*:secret:other-??????")
     of_role = READ_DATABASE._replace(role=ROLE)
     some = [READ_DATABASE, DESCRIBE_DATABASE, READ_PAGE_SIZE, other, READ_DATABASE, of_role]
     assert write_permissions(some) == (
         "secretsmanager:GetSecretValue and secretsmanager:DescribeSecret on "
-        "arn:aws:secretsmanager:*:*:secret:orders/database-??????; "
-        "ssm:GetParameter on arn:aws:ssm:*:*:parameter/orders/page-size; "
-        "secretsmanager:GetSecretValue on arn:aws:secretsmanager:*:*:secret:other-??????; "
-        "secretsmanager:GetSecretValue on arn:aws:secretsmanager:*:*:secret:orders/database-?????? "
+        "arn:*:secretsmanager:*:*:secret:orders/database-??????; "
+        "ssm:GetParameter on arn:*:ssm:*:*:parameter/orders/page-size; "
+        "secretsmanager:GetSecretValue on arn:*:secretsmanager:*:*:secret:other-??????; "
+        "secretsmanager:GetSecretValue on arn:*:secretsmanager:*:*:secret:orders/database-?????? "
         f"(in the policy of {ROLE})"
     )
     assert write_permissions([READ_DATABASE, other]) == (
-        "secretsmanager:GetSecretValue on arn:aws:secretsmanager:*:*:secret:orders/database-??????, "
-        "arn:aws:secretsmanager:*:*:secret:other-??????"
+        "secretsmanager:GetSecretValue on arn:*:secretsmanager:*:*:secret:orders/database-??????, "
+        "arn:*:secretsmanager:*:*:secret:other-??????"
     )
 
 
 # --- Several --------------------------------------------------------------------------------------------------------
 
 KEY = Subject("app.handler", ("key",), ("Secret('key')",))
-READ_KEY = Permission("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:*:*:secret:key-??????")
+READ_KEY = Permission("secretsmanager:GetSecretValue", "arn:*:secretsmanager:*:*:secret:key-??????")
 
 
 def test_combined_of_one() -> None:
@@ -588,8 +590,8 @@ def test_combined_denials() -> None:
     assert error.permissions == (READ_DATABASE, READ_PAGE_SIZE)
     assert str(error) == (
         "Cannot resolve 2 values of app.handler: the role may not read it (AccessDeniedException, status 400). Allow "
-        "secretsmanager:GetSecretValue on arn:aws:secretsmanager:*:*:secret:orders/database-??????; ssm:GetParameter "
-        "on arn:aws:ssm:*:*:parameter/orders/page-size in the role's policy.\n"
+        "secretsmanager:GetSecretValue on arn:*:secretsmanager:*:*:secret:orders/database-??????; ssm:GetParameter "
+        "on arn:*:ssm:*:*:parameter/orders/page-size in the role's policy.\n"
         "Not resolved:\n"
         "  - 'database', Secret('orders/database')\n"
         "  - 'page_size', Parameter('/orders/page-size')"
@@ -612,8 +614,8 @@ def test_combined_refusals() -> None:
         "  - new\n"
         "  - gone\n"
         "  - last\n"
-        "  - denied ssm:GetParameter on arn:aws:ssm:*:*:parameter/orders/page-size; secretsmanager:GetSecretValue on "
-        "arn:aws:secretsmanager:*:*:secret:orders/database-??????, arn:aws:secretsmanager:*:*:secret:key-??????\n"
+        "  - denied ssm:GetParameter on arn:*:ssm:*:*:parameter/orders/page-size; secretsmanager:GetSecretValue on "
+        "arn:*:secretsmanager:*:*:secret:orders/database-??????, arn:*:secretsmanager:*:*:secret:key-??????\n"
         "  - marked\n"
         "  - slow\n"
         "The cause is in the function's log. Look for lines that begin "

@@ -201,15 +201,19 @@ SCENES = {
     "not ready": Scene(
         errors.ExtensionNotReadyError, fault=faults.Reply(400, f"not ready to serve traffic {VALUE}{TOKEN}".encode())
     ),
-    "token rejected": Scene(errors.TokenRejectedError, fault=said(401)),
-    "token forbidden": Scene(errors.TokenRejectedError, profile="agent", fault=said(403)),
+    "token rejected": Scene(
+        errors.TokenRejectedError, fault=faults.Reply(401, f"bad session token {VALUE}{TOKEN}".encode())
+    ),
+    "token forbidden": Scene(errors.TokenRejectedError, profile="agent", fault=faults.EVERY_FAULT["bad-token"]),
+    "unauthorized": Scene(errors.ProtocolError, fault=said(401)),
     "hangs": Scene(errors.DeadlineExceededError, fault=faults.Hang()),
     "drips": Scene(errors.DeadlineExceededError, fault=faults.SlowDrip("body", size=20, interval=0.05)),
     "overloaded": Scene(errors.ServerError, fault=said(429)),
     "failing": Scene(errors.ServerError, fault=said(500)),
     "cut": Scene(errors.ServerError, fault=faults.Truncated()),
     "torn": Scene(errors.ServerError, fault=faults.ResetInsideAnswer()),
-    "refused": Scene(errors.UnresolvedError, fault=said(400)),
+    "refused": Scene(errors.UnresolvedError, fault=faults.Reply(400, f"{VALUE}{TOKEN}".encode())),
+    "refused by another": Scene(errors.ProtocolError, fault=said(400)),
     "other text": Scene(errors.ProtocolError, fault=faults.Reply(200, f"{VALUE}{TOKEN}".encode())),
     "other fields": Scene(errors.ProtocolError, fault=said(200)),
     "other status": Scene(errors.ProtocolError, fault=said(418)),

@@ -27,6 +27,7 @@ from lambdasecrets.errors import (
     ResolutionError,
     ServerError,
     TokenRejectedError,
+    TooManyOpenFilesError,
     UnsupportedByAgentError,
 )
 
@@ -226,6 +227,8 @@ def _read_fault(request: Request, fault: Fault, deadline: Deadline) -> Verdict:
         return Retry(Reason.BUSY, fault=fault)
     if fault is Fault.TIMED_OUT:
         return make_late_error(request, deadline)
+    if fault is Fault.EXHAUSTED:
+        return TooManyOpenFilesError(request.subject)
     return ProtocolError(request.subject, None, fault.value)
 
 
@@ -263,8 +266,6 @@ _AGENT_REFUSALS: dict[tuple[int, bytes], tuple[str, str]] = {
 _NO_SUCH_PATH = (_NOT_FOUND, b"Not found")
 """What the agent says to a path that it does not serve: parameters have one."""
 
-_ERROR_FIELDS = frozenset({"__type", "message"})
-
 
 def _read_refusal(request: Request, answer: Answer) -> Verdict:
     """Read an answer that brings no value: first as the agent's, by its own words, then by its status."""
@@ -276,7 +277,7 @@ def _read_refusal(request: Request, answer: Answer) -> Verdict:
     if said == _NO_SUCH_PATH and not isinstance(request.declaration, Secret):
         return UnsupportedByAgentError(request.subject)
     content = parse_object(answer.body)
-    if isinstance(content.get("__type"), str) and content.keys() <= _ERROR_FIELDS:
+    if isinstance(content.get("__type"), str):
         return _read_agent_error(request, content, answer.status)
     return _read_status(request, answer)
 

@@ -184,7 +184,7 @@ class _Asked(NamedTuple):
     def here(self) -> str:
         if self.role:
             return "in the account of its role"
-        return f"in this account and Region{f' ({self.own_region})' if self.own_region else ''}"
+        return f"in {self.own_region} of this account" if self.own_region else "in this account and Region"
 
 
 def _look_at(declaration: Secret | Parameter) -> _Asked:
@@ -495,7 +495,7 @@ _CAUSE_EXPIRED = "the credentials have expired (behind a local stand-in: `aws ss
 
 def _list_causes(asked: _Asked) -> Sequence[str]:
     selector = ", or not in the declared version, stage or label" if asked.selector else ""
-    elsewhere = "" if asked.account else "; perhaps in another"
+    elsewhere = "" if asked.account else "; perhaps in another Region or account"
     causes = [f"it does not exist {asked.here}{selector}{elsewhere}", _CAUSE_DENIED, _CAUSE_KEY]
     causes += [_CAUSE_MARKED] if asked.is_secret else []
     causes += [_write_cause_of_account(asked)] if asked.account else []

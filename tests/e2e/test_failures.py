@@ -2,15 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from lambdasecrets.errors import (
-    ExtensionUnavailableError,
-    InvalidValueError,
-    Permission,
-    Problem,
-    Subject,
-    UnresolvedError,
-)
-from tests.dev.aws_double import AwsDouble
+from lambdasecrets import Parameter, Secret
+from lambdasecrets._sources.refusals import make_unresolved_error
+from lambdasecrets._sources.request import Request
+from lambdasecrets.errors import ExtensionUnavailableError, InvalidValueError, Problem, Subject
+from tests.dev.aws_double import REGION, AwsDouble
 from tests.e2e._rie import free_port
 from tests.e2e.conftest import Run
 
@@ -18,39 +14,41 @@ LOG = "[AWS Parameters and Secrets Lambda Extension]"
 GET_SECRET = "secretsmanager:GetSecretValue"
 
 
-def missing_secret() -> UnresolvedError:
-    """Give the error that a user would read."""
-    subject = Subject("failing.missing_secret", ("key",), ("Secret('failing/missing')",))
-    return UnresolvedError(subject, [Permission(GET_SECRET, "arn:*:secretsmanager:*:*:secret:failing/missing-??????")])
+@pytest.fixture(autouse=True)
+def same_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the expected errors be made where the function runs."""
+    monkeypatch.setenv("AWS_REGION", REGION)
 
 
-def missing_parameter() -> UnresolvedError:
-    """Give the error that a user would read."""
-    subject = Subject("failing.missing_parameter", ("size",), ("Parameter('/failing/missing')",))
-    return UnresolvedError(subject, [Permission("ssm:GetParameter", "arn:*:ssm:*:*:parameter/failing/missing")])
+def refusal(handler: str, parameter: str, declaration: Secret | Parameter) -> str:
+    """Give the text that a user would read."""
+    subject = Subject(handler, (parameter,), (str(declaration),))
+    return str(make_unresolved_error(Request("", declaration, subject)))
 
 
 @pytest.mark.parametrize(
-    ("handler", "expected", "cause"),
+    ("handler", "parameter", "declaration", "cause"),
     [
         (
             "failing.missing_secret",
-            missing_secret(),
+            "key",
+            Secret("failing/missing"),
             "'failing/missing': ResourceNotFoundException: Secrets Manager can't find the specified secret.\n",
         ),
         (
             "failing.missing_parameter",
-            missing_parameter(),
+            "size",
+            Parameter("/failing/missing"),
             "'/failing/missing': ParameterNotFound: Parameter /failing/missing not found.\n",
         ),
     ],
 )
-def test_missing(run: Run, handler: str, expected: UnresolvedError, cause: str) -> None:
+def test_missing(run: Run, handler: str, parameter: str, declaration: Secret | Parameter, cause: str) -> None:
     """For what does not exist, the error names the candidate causes, and the extension's log the real one."""
     with run(handler) as function:
         error = function.invoke()
 
-    assert (error["errorType"], error["errorMessage"]) == ("UnresolvedError", str(expected))
+    assert (error["errorType"], error["errorMessage"]) == ("UnresolvedError", refusal(handler, parameter, declaration))
     assert LOG in function.log
     assert cause in function.log
 
@@ -68,13 +66,11 @@ def test_denied(run: Run, aws: AwsDouble) -> None:
     """For what the role may not read, the error says which permission it needs, and the log who was refused."""
     aws.client("secretsmanager").create_secret(Name="failing/present", SecretString="made up")
     role = aws.environment("ssm:GetParameter")
-    subject = Subject("failing.present", ("key",), ("Secret('failing/present')",))
-    resource = "arn:*:secretsmanager:*:*:secret:failing/present-??????"
 
     with run("failing.present", **role) as function, aws.enforcing_iam():
         error = function.invoke()
 
-    assert error["errorMessage"] == str(UnresolvedError(subject, [Permission(GET_SECRET, resource)]))
+    assert error["errorMessage"] == refusal("failing.present", "key", Secret("failing/present"))
     assert f"is not authorized to perform: {GET_SECRET}" in function.log
     assert "made up" not in function.log
 
