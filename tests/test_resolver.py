@@ -336,12 +336,9 @@ def test_several_failures_are_one_error(emulator: Emulator, store: MemoryStore) 
         handler({}, None)
     owner = f"{__name__}.test_several_failures_are_one_error.<locals>.handler"
     lines = str(failure.value).splitlines()
-    assert lines[0] == (
-        f"Cannot resolve 'one' and 'two' and 'three' of {owner}, Secret('missing') and Secret('text'): 2 of its "
-        "declarations failed. Each for itself:"
-    )
+    assert lines[0] == f"Cannot resolve 3 values of {owner}: there are 2 causes. Each with what to do:"
     assert lines[1].startswith(f"1. Cannot resolve 'one' and 'two' of {owner}, Secret('missing'): AWS refused")
-    assert lines[7:] == [
+    assert lines[9:] == [
         f"2. Cannot resolve 'three' of {owner}, Secret('text'): the value does not fit int",
         "  - int_parsing (not a whole number)",
         "The value itself is not shown. Correct the value in AWS, or the declared type.",
