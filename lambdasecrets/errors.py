@@ -491,7 +491,7 @@ class ExtensionUnavailableError(ResolutionError):
         return (
             f"{_begin(_NOT_A_LAMBDA)} (AWS_LAMBDA_FUNCTION_NAME is not set). {_advise_locally(subject)} Beside "
             "the Secrets Manager Agent (ECS, EKS, EC2): does it run, with this http_port? In a Lambda: "
-            f"{_continue(_LAYER)}"
+            f"{_LAYER}"
         )
 
 

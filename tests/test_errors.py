@@ -117,7 +117,7 @@ MESSAGES: dict[LambdaSecretsError, str] = {
         "for 1.0 s. This is not a Lambda execution environment (AWS_LAMBDA_FUNCTION_NAME is not set). To run a "
         "handler on your own machine: `lambdasecrets invoke app.py:handler --secrets secrets.toml`; in a test: pass"
         " the values as keyword arguments, or start `lambdasecrets.dev.emulator.Emulator`. Beside the Secrets "
-        "Manager Agent (ECS, EKS, EC2): does it run, with this http_port? In a Lambda: is the layer "
+        "Manager Agent (ECS, EKS, EC2): does it run, with this http_port? In a Lambda: Is the layer "
         "AWS-Parameters-and-Secrets-Lambda-Extension attached to this function (a container image: is its content "
         "in /opt)? Is PARAMETERS_SECRETS_EXTENSION_HTTP_PORT the same for both?"
     ),
@@ -126,7 +126,7 @@ MESSAGES: dict[LambdaSecretsError, str] = {
         " is not a Lambda execution environment (AWS_LAMBDA_FUNCTION_NAME is not set). On your own machine: "
         "`lambdasecrets serve --secrets secrets.toml` prints the variables that lead a process to a local stand-in;"
         " in a test: start `lambdasecrets.dev.emulator.Emulator`. Beside the Secrets Manager Agent (ECS, EKS, EC2):"
-        " does it run, with this http_port? In a Lambda: is the layer AWS-Parameters-and-Secrets-Lambda-Extension "
+        " does it run, with this http_port? In a Lambda: Is the layer AWS-Parameters-and-Secrets-Lambda-Extension "
         "attached to this function (a container image: is its content in /opt)? Is "
         "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT the same for both?"
     ),
