@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-PYTEST_ARGS ?= -m "not e2e"
+PYTEST_ARGS ?= -m "not agent and not e2e and not foreign"
 
 VERSIONS := 3.10 3.11 3.12 3.13
 BIN := $(VENV)/bin
@@ -14,7 +14,7 @@ PYRIGHT := PATH="$(abspath $(BIN)):$$PATH" pyright
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-wheel e2e rotation-drill faults soak fuzz bench check format docs build clean
+.PHONY: help demo test test-all test-wheel e2e agent foreign rotation-drill faults soak fuzz bench check format docs build clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-14s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -57,6 +57,10 @@ test-wheel: build ## Run the tests of the sdist against the built wheel
 
 e2e: $(VENV)/.e2e ## Run handlers under Amazon's Lambda emulator and runtime client, with a double of AWS
 	$(BIN)/python -m pytest -m e2e tests/e2e
+
+# The first time cargo builds the agent, which takes 5 minutes; it is kept in .cache/agent.
+agent: $(VENV)/.e2e ## Run against Amazon's own agent, built with cargo, and compare the stand-in with it
+	$(BIN)/python -m pytest -m agent tests/agent
 
 # PostgreSQL comes from no package index: root gets Debian's, everyone else is told what to install.
 rotation-drill: $(VENV)/.e2e ## Rotate a PostgreSQL server's password under a handler, for docs/rotation.md

@@ -145,7 +145,7 @@ QUERIES = (
     _ask("an empty stage", f"{GET}?secretId=versions&versionStage="),
     _ask("a version and its stage", f"{GET}?secretId=versions&versionId=$OLD_VERSION&versionStage=AWSPREVIOUS"),
     _ask("a version and another's stage", f"{GET}?secretId=versions&versionId=$OLD_VERSION&versionStage=AWSCURRENT"),
-    _ask("stages without a label", f"{GET}?secretId=versions&versionId=$BARE_VERSION"),
+    _ask("stages without a label", f"{GET}?secretId=versions&versionId=$BLUE_VERSION"),
     _ask("what does not exist", f"{GET}?secretId=missing"),
     _ask("what is marked for deletion", f"{GET}?secretId=deleted"),
     *(_ask(f"refreshNow={flag}", f"{TEXT}&refreshNow={flag}") for flag in ("true", "TRUE", "1", "false", "False", "0")),
