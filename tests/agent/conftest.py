@@ -54,10 +54,11 @@ def aws(aws_server: AwsDouble) -> AwsDouble:
 @pytest.fixture
 def run(binary: Path, aws: AwsDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the agent, with a role that may do what the agent does, and lead the library to it."""
+    role = {**aws.environment(*ACTIONS), "AWS_TOKEN": TOKEN}
 
     @contextmanager
     def run(*, environ: dict[str, str] | None = None, **settings: object) -> Iterator[Agent]:
-        environ = {**aws.environment(*ACTIONS), "AWS_TOKEN": TOKEN, **(environ or {})}
+        environ = {**role, **(environ or {})}
         with running_agent(binary, environ, tmp_path / "agent", **settings) as agent:  # type: ignore[arg-type]
             monkeypatch.setenv("AWS_TOKEN", TOKEN)
             monkeypatch.setenv("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", str(agent.port))
