@@ -54,12 +54,13 @@ class LambdaContext:
         return max(int((self.ends - time.monotonic()) * 1000), 0)
 
     @classmethod
-    def from_environment(cls, timeout: float, *, tenant_id: str | None = None) -> Self:
+    def from_environment(cls, timeout: float, *, tenant_id: str | None = None, account: str = _ACCOUNT) -> Self:
         """Make the context of an invocation that begins now, as Lambda's variables describe its function.
 
         Args:
             timeout: seconds that it may take.
             tenant_id: the tenant that it is for.
+            account: the account that the function is in, twelve digits.
         """
         variable = os.environ.get
         name = variable("AWS_LAMBDA_FUNCTION_NAME", _DEFAULT_NAME)
@@ -67,7 +68,7 @@ class LambdaContext:
         return cls(
             function_name=name,
             function_version=variable("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
-            invoked_function_arn=f"arn:aws:lambda:{region}:{_ACCOUNT}:function:{name}",
+            invoked_function_arn=f"arn:aws:lambda:{region}:{account}:function:{name}",
             memory_limit_in_mb=variable("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
             aws_request_id=str(uuid.uuid4()),
             log_group_name=variable("AWS_LAMBDA_LOG_GROUP_NAME", f"/aws/lambda/{name}"),

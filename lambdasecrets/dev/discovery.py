@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from lambdasecrets._signature import Node
 
-__all__ = ["Discovery", "Failure", "Found", "InputError", "Target", "discover", "importable"]
+__all__ = ["Discovery", "Failure", "Found", "InputError", "Target", "discover", "find_root", "importable"]
 
 _LIBRARY = "lambdasecrets"
 _SKIPPED_FOLDERS = frozenset(
@@ -89,6 +89,7 @@ class Target:
         is_file = where.endswith(".py")
         if not all(attribute.split(".")) or not (is_file or all(where.split("."))):
             raise InputError(f"cannot read the target {text!r}: write path/to/app.py:handler or module:handler.")
+        folder = None if root is None else _folder(Path(root))
         if not is_file:
             return cls(None, where, attribute, root and root.absolute())
         file = Path(where)
@@ -126,18 +127,50 @@ class Target:
             # A module that the target itself fails to import is the target's own error.
             if error.name is None or not f"{self.module}.".startswith(f"{error.name}."):
                 raise
-        raise InputError(f"there is no module {self.module!r} in {self.folder} or installed.")
+        root = None if self.root else find_root(self.module, self.folder)
+        raise InputError(f"there is no module {self.module!r} in {self.folder} or installed.{_advise(root)}")
+
+
+def find_root(module: str, folder: Path) -> Path | None:
+    """Return the folder from which a module can be imported that cannot be from this one; None where none is seen.
+
+    Args:
+        module: the module's name.
+        folder: where it was looked for. The folders above it, as far as the current one, and `src` in each are tried.
+    """
+    above = [folder, *folder.parents]
+    here = Path.cwd()
+    tried = above[: above.index(here) + 1] if here in above else above[:1]
+    name = module.partition(".")[0]
+    for root in (root for parent in tried for root in (parent, parent / _SOURCE_FOLDER)):
+        if (root / name).is_dir() or (root / f"{name}.py").is_file():
+            return None if root == folder else root
+    return None
+
+
+def _advise(root: Path | None) -> str:
+    return "" if root is None else f" It is in {_shorten(root)}: add --root {_shorten(root)}."
+
+
+def _imported_from(root: Path | None, names: Iterable[str]) -> list[str]:
+    """Return the modules of these that are files under a root: another run imports them anew."""
+    if root is None:
+        return []
+    files = {name: getattr(sys.modules[name], "__file__", None) for name in names}
+    return [name for name, file in files.items() if file is not None and Path(file).is_relative_to(root)]
 
 
 @contextmanager
 def importable(target: Target) -> Generator[None]:
     """Let a target's module be imported as Lambda imports it; afterwards Python's path is as before."""
-    path, module = list(sys.path), sys.modules.get(target.module)
+    path, modules, module = list(sys.path), set(sys.modules), sys.modules.get(target.module)
     sys.path.insert(0, str(target.folder))
     try:
         yield
     finally:
         sys.path[:] = path
+        for name in _imported_from(target.root, set(sys.modules) - modules):
+            del sys.modules[name]
         if target.file is not None:
             sys.modules.pop(target.module, None)
             if module is not None:

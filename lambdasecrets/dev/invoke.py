@@ -20,14 +20,16 @@ from lambdasecrets import _resolver
 from lambdasecrets.dev.context import LambdaContext
 from lambdasecrets.dev.discovery import InputError, Target, importable
 from lambdasecrets.dev.emulator import Emulator
+from lambdasecrets.dev.environment import HIDDEN_FILES, PROFILE_VARIABLES, find_credential_variables
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
     from lambdasecrets import ResolveEvent
     from lambdasecrets.dev.stores import SecretsFile
 
 __all__ = [
+    "HandlerArgumentsError",
     "InputError",
     "LambdaContext",
     "ResultError",
@@ -42,15 +44,24 @@ DEFAULT_TIMEOUT_SECONDS = 3.0
 """How long a function may run unless it is configured otherwise."""
 
 _DEFAULT_REGION = "us-east-1"
+_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+_TOKEN = "AWS_SESSION_TOKEN"  # noqa: S105 - a variable's name
 _logger = logging.getLogger("lambdasecrets")
-_SILENT = logging.CRITICAL + 1
-
-# The first would be taken for the session token; the others win over the made-up keys, and lead to a real account.
-_NOT_IN_LAMBDA = ("AWS_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE")
 
 _PACKAGE = str(Path(__file__).parent.parent)
 _STANDARD_LIBRARY = Path(os.__file__).parent
 _MACHINERY = (_PACKAGE, str(_STANDARD_LIBRARY / "asyncio"), str(_STANDARD_LIBRARY / "importlib"), "<frozen importlib")
+
+
+_PLAIN_DATA = 'Return plain data, such as `model.model_dump(mode="json")` or `dataclasses.asdict(item)`.'
+_PLAIN_FUNCTION = (
+    "Lambda calls plain functions and awaits nothing: keep the async function, with its declarations, under another "
+    "name, and make the handler `def handler(event, context): return asyncio.run(main(event, context))`."
+)
+_DECORATOR_MISSING = (
+    "Lambda gives a handler the event and the context only. Is @inject_secrets missing, or above a decorator that "
+    "hides the arguments from it?"
+)
 
 
 class ResultError(Exception):
@@ -58,14 +69,19 @@ class ResultError(Exception):
 
     Args:
         why: what is wrong with it, without any part of it.
+        remedy: what to do.
     """
 
-    def __init__(self, why: str) -> None:
+    def __init__(self, why: str, remedy: str = _PLAIN_DATA) -> None:
         self.why = why
         super().__init__(
             f"Cannot send what the handler returned as JSON: {why}. Lambda fails here too, with Runtime.MarshalError. "
-            'Return plain data, such as `model.model_dump(mode="json")` or `dataclasses.asdict(item)`.'
+            f"{remedy}"
         )
+
+
+class HandlerArgumentsError(TypeError):
+    """The handler cannot be called with the event and the context alone."""
 
 
 def read_event(text: str) -> Any:
@@ -78,7 +94,16 @@ def read_event(text: str) -> Any:
         return _event("standard input", sys.stdin.buffer.read())
     if text.startswith("@"):
         return _event(text[1:], _content(Path(text[1:])))
-    return _event("the event", text)
+    return _event("the event", text.removeprefix("\ufeff"), _file_hint(text))
+
+
+def _file_hint(text: str) -> str:
+    """Advise the `@` where an event's text is a file's name."""
+    try:
+        is_file = text.endswith(".json") or Path(text).is_file()
+    except (OSError, ValueError):  # too long for a name, or with a zero byte in it
+        return ""
+    return f" To read it from the file, write @{text}." if is_file and text.isprintable() else ""
 
 
 def _content(path: Path) -> bytes:
@@ -88,11 +113,11 @@ def _content(path: Path) -> bytes:
         raise InputError(f"{path}: cannot read the file: {error.strerror}.") from None
 
 
-def _event(place: str, content: str | bytes) -> Any:
+def _event(place: str, content: str | bytes, hint: str = "") -> Any:
     try:
         return json.loads(content)
     except json.JSONDecodeError as error:
-        why = f"{place}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}."
+        why = f"{place}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}.{hint}"
     except UnicodeDecodeError as error:
         why = f"{place}: not UTF-8 at byte {error.start}."
     except (RecursionError, ValueError) as error:  # nested too deeply, or a number with thousands of digits
@@ -123,6 +148,7 @@ def invoke(
     timeout: float = DEFAULT_TIMEOUT_SECONDS,
     variables: Mapping[str, str] | None = None,
     profile: Literal["extension", "agent"] = "extension",
+    tenant_id: str | None = None,
     on_resolve: Callable[[ResolveEvent], None] = lambda _: None,
 ) -> str:
     """Import a handler and call it, as a Lambda execution environment does at its first invocation.
@@ -131,13 +157,15 @@ def invoke(
     file's place among the modules are as before afterwards.
 
     Args:
-        target: the handler. It may be async.
+        target: the handler.
         secrets: what the emulator serves, and variables for the environment.
         event: what the handler gets.
         timeout: seconds from which the context counts down. A handler that takes longer is not ended, but a warning
             is logged.
-        variables: further environment variables. They win over the file's, and these over Lambda's.
+        variables: further environment variables. They win over the file's, and these over Lambda's. Credentials
+            among them are the handler's; it gets none of this process.
         profile: which server the emulator is.
+        tenant_id: the tenant that the invocation is for, as in a function with tenant isolation.
         on_resolve: told what is resolved in the invocation.
 
     Returns:
@@ -145,39 +173,44 @@ def invoke(
 
     Raises:
         InputError: the handler is not to be found, or a variable cannot be set.
-        ResultError: the handler returned what is not JSON.
+        ResultError: the handler returned what is not JSON, such as the coroutine of an async handler.
         Exception: whatever the handler or its module raises.
     """
-    with Emulator(secrets.store, profile=profile, ready=False) as emulator:
-        given = {**_lambda_environment(target), **emulator.environment(), **secrets.environment, **(variables or {})}
-        with _environment(given), importable(target), closing(_resolver.shared()):
+    given = {**secrets.environment, **(variables or {})}
+    with Emulator(secrets.store, profile=profile, token=given.get(_TOKEN), ready=False) as emulator:
+        made_up = {**_lambda_environment(target), **HIDDEN_FILES, **emulator.environment()}
+        with _environment(made_up, given), importable(target), closing(_resolver.shared()):
             handler = target.load()
             emulator.open_gate()
+            context = LambdaContext.from_environment(timeout, tenant_id=tenant_id, account=secrets.store.account)
             with _watched(on_resolve):
-                return _as_json(_called(handler, event, timeout))
+                return _as_json(_call(handler, event, context, timeout))
 
 
-def _called(handler: Callable[[Any, Any], Any], event: Any, timeout: float) -> Any:
-    context = LambdaContext.from_environment(timeout)
-    result = handler(event, context)
-    if inspect.isawaitable(result):
-        import asyncio  # noqa: PLC0415 - most handlers do not need it
+def _call(handler: Callable[[Any, Any], Any], event: Any, context: LambdaContext, timeout: float) -> Any:
+    try:
+        result = handler(event, context)
+    except TypeError as error:
+        if not _is_of_the_call(error):
+            raise
+        reason = str(error)
+    else:
+        if not context.get_remaining_time_in_millis():
+            _logger.warning("The handler took longer than its timeout of %g s: Lambda would have ended it.", timeout)
+        return result
+    raise HandlerArgumentsError(f"{reason}. {_DECORATOR_MISSING}")
 
-        result = asyncio.run(_awaited(result))
-    if not context.get_remaining_time_in_millis():
-        _logger.warning("The handler took longer than its timeout of %g s: Lambda would have ended it.", timeout)
-    return result
 
-
-async def _awaited(result: Awaitable[Any]) -> Any:
-    return await result
+def _is_of_the_call(error: TypeError) -> bool:
+    """Tell whether an error is Python's refusal to call the handler, which none of its own code raised."""
+    trace = error.__traceback__
+    return trace is not None and trace.tb_next is None and "missing" in str(error)
 
 
 def _lambda_environment(target: Target) -> dict[str, str]:
     name = target.module.rpartition(".")[2]
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or _DEFAULT_REGION
     return {
-        "AWS_ACCESS_KEY_ID": "made-up",
         "AWS_DEFAULT_REGION": region,
         "AWS_EXECUTION_ENV": f"AWS_Lambda_python{sys.version_info.major}.{sys.version_info.minor}",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
@@ -187,7 +220,6 @@ def _lambda_environment(target: Target) -> dict[str, str]:
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{name}",
         "AWS_LAMBDA_LOG_STREAM_NAME": f"{datetime.now(timezone.utc):%Y/%m/%d}/[$LATEST]{uuid.uuid4().hex}",
         "AWS_REGION": region,
-        "AWS_SECRET_ACCESS_KEY": "made-up",
         "LAMBDA_TASK_ROOT": str(target.folder),
         "_HANDLER": f"{target.module}.{target.attribute}",
         "_X_AMZN_TRACE_ID": _trace_id(),
@@ -200,12 +232,18 @@ def _trace_id() -> str:
 
 
 @contextmanager
-def _environment(variables: Mapping[str, str]) -> Generator[None]:
+def _environment(made_up: Mapping[str, str], given: Mapping[str, str]) -> Generator[None]:
     before = dict(os.environ)
+    has_profile = any(given.get(name) for name in PROFILE_VARIABLES)
     try:
-        for name in _NOT_IN_LAMBDA:
-            os.environ.pop(name, None)
-        for name, value in variables.items():
+        for name in find_credential_variables(before):
+            # Who gives the handler a profile gives it the files that have it.
+            if not (has_profile and name in HIDDEN_FILES):
+                del os.environ[name]
+        for name, value in made_up.items():
+            if not (has_profile and name in (*_KEYS, *HIDDEN_FILES)):
+                os.environ[name] = value
+        for name, value in given.items():
             _set_variable(name, value)
         yield
     finally:
@@ -220,46 +258,29 @@ def _set_variable(name: str, value: str) -> None:
         raise InputError(f"cannot set the environment variable {name!r}: no system takes this name or value.") from None
 
 
-class _Watch(logging.Filter):
-    """Takes the resolve events out of the library's log, and lets pass what would have passed without it."""
-
-    def __init__(self, on_resolve: Callable[[ResolveEvent], None]) -> None:
-        super().__init__()
-        self._on_resolve = on_resolve
-        self._level = _SILENT if _logger.disabled else _logger.getEffectiveLevel()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        event = getattr(record, "resolve_event", None)
-        if event is not None:
-            self._on_resolve(event)
-        return record.levelno >= self._level
-
-
 @contextmanager
 def _watched(on_resolve: Callable[[ResolveEvent], None]) -> Generator[None]:
-    watch, level, is_disabled = _Watch(on_resolve), _logger.level, _logger.disabled
-    _logger.addFilter(watch)
-    _logger.setLevel(logging.DEBUG)
-    _logger.disabled = False
+    _resolver.OBSERVERS.append(on_resolve)
     try:
         yield
     finally:
-        _logger.removeFilter(watch)
-        _logger.setLevel(level)
-        _logger.disabled = is_disabled
+        _resolver.OBSERVERS.remove(on_resolve)
 
 
 def _as_json(result: Any) -> str:
+    remedy = _PLAIN_FUNCTION if inspect.isawaitable(result) else _PLAIN_DATA
+    if inspect.iscoroutine(result):
+        result.close()  # or Python warns that nobody awaited it, in a line that names no way out
     try:
         return json.dumps(result, ensure_ascii=False, default=_encodable)
     except (RecursionError, TypeError, ValueError) as error:  # their texts name types, not values
-        raise ResultError(str(error)) from None
+        raise ResultError(str(error), remedy) from None
 
 
 def _encodable(item: object) -> float:
     if isinstance(item, Decimal):  # Lambda's own encoder takes it
         return int(item) if item.as_tuple().exponent == 0 else float(item)
-    raise TypeError(f"an object of type {type(item).__name__} has no JSON")
+    raise TypeError(f"Object of type {type(item).__name__} is not JSON serializable")  # as Lambda's runtime says it
 
 
 def handler_traceback(error: BaseException) -> str:

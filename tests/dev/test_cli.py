@@ -215,7 +215,7 @@ def test_a_result_that_is_not_json(folder: Path) -> None:
 
     assert (code, out) == (1, "")
     assert err == (
-        "Error: Cannot send what the handler returned as JSON: an object of type object has no JSON. Lambda fails "
+        "Error: Cannot send what the handler returned as JSON: Object of type object is not JSON serializable. Lambda fails "
         'here too, with Runtime.MarshalError. Return plain data, such as `model.model_dump(mode="json")` or '
         "`dataclasses.asdict(item)`.\n"
     )

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from lambdasecrets import ExtensionNotReadyError, MissingVariableError, ResolveEvent, UnsupportedByAgentError
+from lambdasecrets.dev.discovery import find_root
 from lambdasecrets.dev.invoke import (
+    HandlerArgumentsError,
     InputError,
     LambdaContext,
     ResultError,
@@ -132,6 +134,80 @@ def test_a_module_is_found_in_the_current_folder(tmp_path: Path, monkeypatch: py
     assert invoke(Target.parse("app_with_service:service.handler"), NOTHING, {"a": "ä"}) == '{"a": "ä"}'
 
 
+@pytest.fixture
+def src(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a project with a package in `src`, and be in it."""
+    package = tmp_path / "src" / "orders_of_src"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("from orders_of_src import api", encoding="utf-8")
+    (package / "names.py").write_text("NAME = 'from src'", encoding="utf-8")
+    code = "from orders_of_src.names import NAME\nfrom .names import NAME as SAME\n"
+    (package / "api.py").write_text(
+        f"{code}def handler(event, context): return [NAME, SAME, __name__]", encoding="utf-8"
+    )
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("text", ["src/orders_of_src/api.py:handler", "orders_of_src.api:handler"])
+def test_a_root_is_where_modules_are_imported_from(src: Path, text: str) -> None:
+    """With a root a file is the module that it is from there, whether it is named by its file or by its name."""
+    found = Target.parse(text, "src")
+
+    assert (found.file, found.module, found.attribute) == (None, "orders_of_src.api", "handler")
+    assert found.folder == src / "src"
+    assert json.loads(invoke(found, NOTHING, None)) == ["from src", "from src", "orders_of_src.api"]
+    assert [name for name in sys.modules if name.startswith("orders_of_src")] == []
+
+
+@pytest.mark.parametrize(
+    ("file", "module"), [("src/orders_of_src/__init__.py", "orders_of_src"), ("src/__init__.py", "__init__")]
+)
+def test_a_package_is_a_module(src: Path, file: str, module: str) -> None:
+    """The file of a package itself is the package."""
+    (src / "src" / "__init__.py").touch()
+
+    assert Target.parse(f"{file}:handler", src / "src").module == module
+
+
+@pytest.mark.parametrize(
+    ("text", "root", "problem"),
+    [
+        ("src/orders_of_src/api.py:handler", "nowhere", "nowhere: there is no such folder."),
+        ("app.py:handler", "src", "app.py is not in src: name a folder above it with --root."),
+    ],
+)
+def test_a_root_that_cannot_be_used_is_refused(src: Path, text: str, root: str, problem: str) -> None:
+    """A root is a folder, and a file is somewhere in it."""
+    (src / "app.py").touch()
+    with pytest.raises(InputError) as caught:
+        Target.parse(text, root)
+
+    assert problem == str(caught.value)
+
+
+def test_a_module_in_src_is_seen(src: Path) -> None:
+    """A module that is one folder further is not there, and the error says how to have it."""
+    with pytest.raises(InputError) as caught:
+        invoke(Target.parse("orders_of_src.api:handler"), NOTHING, None)
+
+    assert str(caught.value) == (
+        f"there is no module 'orders_of_src.api' in {src} or installed. It is in src: add --root src."
+    )
+
+
+def test_the_root_of_a_file_is_seen(src: Path) -> None:
+    """What a file fails to import is in a folder above it, which is its root."""
+    file = Target.parse("src/orders_of_src/api.py:handler")
+    with pytest.raises(ModuleNotFoundError) as caught:
+        invoke(file, NOTHING, None)
+
+    assert caught.value.name == "orders_of_src"
+    assert find_root("orders_of_src", file.folder) == src / "src"
+    assert find_root("nowhere_to_be_found", file.folder) is None
+    assert find_root("names", file.folder) is None
+
+
 def test_a_file_is_run_whatever_its_name(tmp_path: Path) -> None:
     """A file with the name of an imported module is itself run, finds its neighbours, and takes no one's place."""
     (tmp_path / "neighbour_of_json.py").write_text("NAME = 'neighbour'", encoding="utf-8")
@@ -198,6 +274,37 @@ def test_an_event_that_cannot_be_read_is_refused() -> None:
         read_event("")
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("event.json", " To read it from the file, write @event.json."),
+        ("nowhere/event.json", " To read it from the file, write @nowhere/event.json."),
+        ("order", " To read it from the file, write @order."),
+        ("other", ""),
+        ("x" * 5000, ""),
+        ("x\0", ""),
+    ],
+)
+def test_a_files_name_is_no_event(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, hint: str) -> None:
+    """Who forgets the `@` is told of it."""
+    monkeypatch.chdir(tmp_path)
+    Path("order").touch()
+    with pytest.raises(InputError) as caught:
+        read_event(text)
+
+    assert f"the event, line 1, column 1: not JSON: Expecting value.{hint}" == str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_an_event_with_a_byte_order_mark(tmp_path: Path, encoding: str) -> None:
+    """An event may begin with a byte order mark, as PowerShell writes it."""
+    path = tmp_path / "event.json"
+    path.write_text('{"a": "ä"}', encoding=encoding)
+
+    assert read_event(f"@{path}") == {"a": "ä"}
+    assert read_event('\ufeff{"a": "ä"}') == {"a": "ä"}
+
+
 def test_variables_are_names_and_values() -> None:
     """What follows the first `=` is the value, and the last of equal names counts."""
     assert read_variables(["A=1", "B=x=y", "C=", "A=2"]) == {"A": "2", "B": "x=y", "C": ""}
@@ -252,11 +359,98 @@ def test_a_resolve_at_import_fails_as_in_lambda(tmp_path: Path, secrets: Secrets
         run(tmp_path, code, None, secrets)
 
 
+LEADING_ELSEWHERE = (
+    "AWS_BEARER_TOKEN_BEDROCK",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CREDENTIAL_EXPIRATION",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_PROFILE",
+    "AWS_ROLE_ARN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_SOMETHING_NEW_NEXT_YEAR",
+    "AWS_TOKEN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+)
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, [None, "made-up"]),
+        ({"AWS_BEARER_TOKEN_BEDROCK": "given"}, ["given", "made-up"]),
+        ({"AWS_ACCESS_KEY_ID": "given"}, [None, "given"]),
+    ],
+)
+def test_a_handler_gets_no_credentials_but_those_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: list[str | None]
+) -> None:
+    """The developer's own credentials do not reach the handler; `--env` gives it others."""
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "the-user's")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "the-user's")
+    code = (
+        "import os\ndef handler(event, context):"
+        " return [os.environ.get(name) for name in ('AWS_BEARER_TOKEN_BEDROCK', 'AWS_ACCESS_KEY_ID')]"
+    )
+
+    assert expected == run(tmp_path, code, variables=variables)
+
+
+USER_FILES = {
+    "credentials": "[default]\naws_access_key_id = REAL\naws_secret_access_key = REAL\n"
+    "[other]\naws_access_key_id = OTHER\naws_secret_access_key = OTHER\n",
+    "config": "[profile third]\naws_access_key_id = THIRD\naws_secret_access_key = THIRD\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, ["made-up", "no other", "no third"]),
+        ({"AWS_PROFILE": "other"}, ["OTHER", "OTHER", "THIRD"]),
+        ({"AWS_DEFAULT_PROFILE": "other"}, ["OTHER", "OTHER", "THIRD"]),
+    ],
+)
+def test_a_profile_is_found_only_where_one_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: list[str]
+) -> None:
+    """boto3 finds the made-up keys and no profile, unless `--env` gives the handler one."""
+    for name, text in USER_FILES.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    code = """
+import boto3
+def key(profile=None):
+    try:
+        return boto3.Session(profile_name=profile).get_credentials().access_key
+    except Exception:
+        return f"no {profile}"
+def handler(event, context): return [key(), key("other"), key("third")]
+"""
+
+    assert expected == run(tmp_path, code, variables=variables)
+
+
+def test_the_handlers_own_session_token_is_the_servers(tmp_path: Path, secrets: SecretsFile) -> None:
+    """Where `--env` gives the handler a session token, the server asks for that."""
+    assert run(tmp_path, KEY_HANDLER, None, secrets, variables={"AWS_SESSION_TOKEN": "given"}) == [None, 14, 25]
+
+
+def test_the_context_has_the_account_and_the_tenant(tmp_path: Path) -> None:
+    """The function is in the account of the secrets file, and is invoked for the tenant that is given."""
+    store = MemoryStore(account="111122223333")
+    code = "def handler(event, context): return [context.invoked_function_arn.split(':')[4], context.tenant_id]"
+
+    assert run(tmp_path, code, None, SecretsFile(store, {}), tenant_id="acme") == ["111122223333", "acme"]
+    assert run(tmp_path, code) == ["123456789012", None]
+
+
 def test_the_environment_is_as_in_lambda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lambda's variables are set, and those that would lead elsewhere are not."""
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
-    for name in ("AWS_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+    for name in LEADING_ELSEWHERE:
         monkeypatch.setenv(name, "the-user's")
     before = dict(os.environ)
     during = run(tmp_path, "import os\ndef handler(event, context): return dict(os.environ)")
@@ -267,6 +461,7 @@ def test_the_environment_is_as_in_lambda(tmp_path: Path, monkeypatch: pytest.Mon
 
     assert added == {
         "AWS_ACCESS_KEY_ID": "made-up",
+        "AWS_CONFIG_FILE": os.devnull,
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ENDPOINT_URL_SECRETS_MANAGER": url,
         "AWS_ENDPOINT_URL_SSM": url,
@@ -280,10 +475,11 @@ def test_the_environment_is_as_in_lambda(tmp_path: Path, monkeypatch: pytest.Mon
         "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/app",
         "AWS_REGION": "us-east-1",
         "AWS_SECRET_ACCESS_KEY": "made-up",
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "LAMBDA_TASK_ROOT": str(tmp_path),
         "_HANDLER": "app.handler",
     }
-    assert {"AWS_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"} == before.keys() - during.keys()
+    assert set(LEADING_ELSEWHERE) == before.keys() - during.keys()
     assert token
     assert re.fullmatch(r"\d{4}/\d\d/\d\d/\[\$LATEST\][0-9a-f]{32}", stream)
     assert re.fullmatch(r"Root=1-[0-9a-f]{8}-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=0", trace)
@@ -370,15 +566,74 @@ def test_a_handler_that_takes_too_long_is_reported(tmp_path: Path, caplog: pytes
     assert caplog.messages == ["The handler took longer than its timeout of 0.002 s: Lambda would have ended it."]
 
 
-def test_an_async_handler_is_awaited(tmp_path: Path, secrets: SecretsFile) -> None:
-    """An async handler runs in a loop of its own."""
-    code = KEY_HANDLER.replace("def handler", "async def handler")
+@pytest.mark.parametrize(
+    "code", [KEY_HANDLER.replace("def handler", "async def handler"), "async def handler(event, context): ..."]
+)
+def test_an_async_handler_fails_as_in_lambda(tmp_path: Path, secrets: SecretsFile, code: str) -> None:
+    """Lambda's runtime awaits nothing: the coroutine is a result that it cannot send, and the error has the way out."""
+    with pytest.raises(ResultError) as caught:
+        run(tmp_path, code, None, secrets)
+
+    assert str(caught.value) == (
+        "Cannot send what the handler returned as JSON: Object of type coroutine is not JSON serializable. Lambda "
+        "fails here too, with Runtime.MarshalError. Lambda calls plain functions and awaits nothing: keep the async "
+        "function, with its declarations, under another name, and make the handler "
+        "`def handler(event, context): return asyncio.run(main(event, context))`."
+    )
+
+
+def test_the_way_out_of_an_async_handler(tmp_path: Path, secrets: SecretsFile) -> None:
+    """A plain handler that runs the async function is what the error advises, and works."""
+    code = (
+        "import asyncio\n"
+        + KEY_HANDLER.replace("def handler", "async def main").replace("resolve(Parameter('/page-size'), int)", "25")
+        + "\ndef handler(event, context): return asyncio.run(main(event, context))"
+    )
 
     assert run(tmp_path, code, None, secrets) == [None, 14, 25]
 
 
+@pytest.mark.parametrize(
+    ("signature", "missing"),
+    [
+        ("event, context, *, key: Annotated[str, Secret('{STAGE}/key')]", "keyword-only argument: 'key'"),
+        ("event, context, key, other", "positional arguments: 'key' and 'other'"),
+    ],
+)
+def test_a_missing_decorator_is_seen(tmp_path: Path, signature: str, missing: str) -> None:
+    """A handler that wants more than Lambda gives it has lost its decorator."""
+    code = f"from typing import Annotated\nfrom lambdasecrets import Secret\ndef handler({signature}): ..."
+    with pytest.raises(HandlerArgumentsError) as caught:
+        run(tmp_path, code)
+
+    assert str(caught.value).startswith("handler() missing ")
+    assert str(caught.value).endswith(
+        f"required {missing}. Lambda gives a handler the event and the context only. Is @inject_secrets missing, "
+        "or above a decorator that hides the arguments from it?"
+    )
+
+
+@pytest.mark.parametrize(
+    "body", ["def inner(*, key): ...\n    inner()", "raise TypeError('missing')", "int([])", "return handler()"]
+)
+def test_a_type_error_of_the_handler_is_its_own(tmp_path: Path, body: str) -> None:
+    """What the handler itself raises is no missing decorator."""
+    with pytest.raises(TypeError) as caught:
+        run(tmp_path, f"def handler(event, context):\n    {body}")
+
+    assert not isinstance(caught.value, HandlerArgumentsError)
+
+
+def test_a_handler_with_too_few_parameters_is_its_own(tmp_path: Path) -> None:
+    """A handler that takes no context fails as Python has it."""
+    with pytest.raises(TypeError, match="takes 1 positional argument but 2 were given") as caught:
+        run(tmp_path, "def handler(event): ...")
+
+    assert type(caught.value) is TypeError
+
+
 @pytest.mark.parametrize(("level", "lines"), [(logging.DEBUG, 2), (logging.INFO, 0)])
-def test_the_log_lets_pass_what_it_would(
+def test_the_log_shows_what_it_would(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, secrets: SecretsFile, level: int, lines: int
 ) -> None:
     """What was resolved is told without a change to what the library's log shows."""
@@ -414,7 +669,10 @@ def test_a_decimal_is_a_number(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "why"),
     [
-        ("class Order: name = 'CANARY'\ndef handler(*_): return [Order()]", "an object of type Order has no JSON"),
+        (
+            "class Order: name = 'CANARY'\ndef handler(*_): return [Order()]",
+            "Object of type Order is not JSON serializable",
+        ),
         ("def handler(*_): return {('CANARY',): 1}", "keys must be str, int, float, bool or None, not tuple"),
         ("def handler(*_):\n    it = ['CANARY']\n    it.append(it)\n    return it", "Circular reference detected"),
     ],
@@ -434,7 +692,8 @@ def test_a_result_that_is_not_json_is_refused(tmp_path: Path, code: str, why: st
 def test_a_traceback_is_the_handlers_own(tmp_path: Path, secrets: SecretsFile) -> None:
     """The frames of this library, of asyncio and of the import system are left out, and so are locals."""
     code = """
-async def handler(event, context):
+def handler(event, context): import asyncio; asyncio.run(main(event, context))
+async def main(event, context):
     secret = "hunter2" "-canary"
     try:
         broken()
@@ -450,9 +709,9 @@ def broken():
 
     assert lines == [
         "Traceback (most recent call last):",
-        f'File "{tmp_path}/app.py", line 5, in handler',
+        f'File "{tmp_path}/app.py", line 6, in main',
         "broken()",
-        f'File "{tmp_path}/app.py", line 10, in broken',
+        f'File "{tmp_path}/app.py", line 11, in broken',
         '{}["missing"]',
         "KeyError: 'missing'",
         "",
@@ -463,7 +722,9 @@ def broken():
         "run(tmp_path, code, None, secrets)",
         f'File "{__file__}", line {caught.traceback[1].lineno + 1}, in run',
         "return json.loads(invoke(target(folder, code), secrets, event, **options))",
-        f'File "{tmp_path}/app.py", line 7, in handler',
+        f'File "{tmp_path}/app.py", line 2, in handler',
+        "def handler(event, context): import asyncio; asyncio.run(main(event, context))",
+        f'File "{tmp_path}/app.py", line 8, in main',
         'raise RuntimeError("outer") from error',
         "RuntimeError: outer",
     ]
