@@ -89,8 +89,9 @@ class Target:
         is_file = where.endswith(".py")
         if not all(attribute.split(".")) or not (is_file or all(where.split("."))):
             raise InputError(f"cannot read the target {text!r}: write path/to/app.py:handler or module:handler.")
-        folder = None if root is None else _folder(Path(root))
         if not is_file:
+            if root is not None and not root.is_dir():
+                raise InputError(f"{root}: there is no such folder.")
             return cls(None, where, attribute, root and root.absolute())
         file = Path(where)
         if not file.is_file():

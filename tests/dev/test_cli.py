@@ -215,8 +215,8 @@ def test_a_result_that_is_not_json(folder: Path) -> None:
 
     assert (code, out) == (1, "")
     assert err == (
-        "Error: Cannot send what the handler returned as JSON: Object of type object is not JSON serializable. Lambda fails "
-        'here too, with Runtime.MarshalError. Return plain data, such as `model.model_dump(mode="json")` or '
+        "Error: Cannot send what the handler returned as JSON: Object of type object is not JSON serializable. Lambda "
+        'fails here too, with Runtime.MarshalError. Return plain data, such as `model.model_dump(mode="json")` or '
         "`dataclasses.asdict(item)`.\n"
     )
 

@@ -152,9 +152,9 @@ def src(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("text", ["src/orders_of_src/api.py:handler", "orders_of_src.api:handler"])
 def test_a_root_is_where_modules_are_imported_from(src: Path, text: str) -> None:
     """With a root a file is the module that it is from there, whether it is named by its file or by its name."""
-    found = Target.parse(text, "src")
+    found = Target.parse(text, Path("src"))
 
-    assert (found.file, found.module, found.attribute) == (None, "orders_of_src.api", "handler")
+    assert (found.module, found.attribute) == ("orders_of_src.api", "handler")
     assert found.folder == src / "src"
     assert json.loads(invoke(found, NOTHING, None)) == ["from src", "from src", "orders_of_src.api"]
     assert [name for name in sys.modules if name.startswith("orders_of_src")] == []
@@ -173,15 +173,16 @@ def test_a_package_is_a_module(src: Path, file: str, module: str) -> None:
 @pytest.mark.parametrize(
     ("text", "root", "problem"),
     [
-        ("src/orders_of_src/api.py:handler", "nowhere", "nowhere: there is no such folder."),
-        ("app.py:handler", "src", "app.py is not in src: name a folder above it with --root."),
+        ("orders_of_src.api:handler", "nowhere", "nowhere: there is no such folder."),
+        ("src/orders_of_src/api.py:handler", "nowhere", "src/orders_of_src/api.py is not in the root nowhere."),
+        ("app.py:handler", "src", "app.py is not in the root src."),
     ],
 )
 def test_a_root_that_cannot_be_used_is_refused(src: Path, text: str, root: str, problem: str) -> None:
     """A root is a folder, and a file is somewhere in it."""
     (src / "app.py").touch()
     with pytest.raises(InputError) as caught:
-        Target.parse(text, root)
+        Target.parse(text, Path(root))
 
     assert problem == str(caught.value)
 
