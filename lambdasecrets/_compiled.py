@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lambdasecrets import _settings, _wire
 from lambdasecrets._declarations import Parameter, Secret, VariableFault, bind, describe
 from lambdasecrets._parsing import Assembler, Reader, assembler, field_reader, reader
-from lambdasecrets._signature import Config, Node, Plan, Slot, slots
+from lambdasecrets._signature import Config, Node, Plan, Slot, key_of_field, slots
 from lambdasecrets._sources.request import Request
 from lambdasecrets.errors import InvalidVariableError, MissingVariableError, ResolutionError, Subject, combined
 
@@ -120,7 +120,7 @@ class Prepared:
         error = next((item for item in fields.values() if isinstance(item, ResolutionError)), None)
         if error is not None:
             return error
-        given = {name: item for name, item in fields.items() if item is not NO_VALUE}
+        given = {key_of_field(node.model, name): item for name, item in fields.items() if item is not NO_VALUE}
         subject = Subject(self.plan.owner, (".".join(node.path),), (node.model.__name__,))
         return self._assemblers[node.path].assemble(given, subject)
 

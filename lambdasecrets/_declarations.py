@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import re
 import string
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, NoReturn, TypeVar, get_origin
+from types import NoneType, UnionType
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    NamedTuple,
+    NoReturn,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+)
 
 from lambdasecrets.errors import DeclarationError
 
@@ -352,10 +365,35 @@ def describe(declaration: Declaration, bound: Declaration) -> str:
 
 
 def written(annotation: Any) -> str:
-    """Give an annotation as it would be written, for an error."""
-    # On Python 3.10 list[int] passes for a class.
+    """Give an annotation as it would be written, for an error: the same on every Python."""
     is_class = isinstance(annotation, type) and get_origin(annotation) is None
-    return annotation.__name__ if is_class else str(annotation).replace("typing.", "")
+    return annotation.__name__ if is_class and annotation is not NoneType else _written_part(annotation)
+
+
+def _written_part(annotation: Any) -> str:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return f"Annotated[{', '.join([_written_part(arguments[0]), *map(repr, arguments[1:])])}]"
+    if origin in {Union, UnionType}:
+        return " | ".join(map(_written_part, arguments))
+    if annotation.__class__ is list:
+        listed: Any = annotation
+        return f"[{', '.join(map(_written_part, listed))}]"
+    if arguments and origin is not Literal:
+        return f"{_written_part(origin)}[{', '.join(map(_written_part, arguments))}]"
+    return _written_leaf(annotation)
+
+
+def _written_leaf(annotation: Any) -> str:
+    if annotation is Ellipsis:
+        return "..."
+    if annotation in {None, NoneType}:
+        return "None"
+    if isinstance(annotation, type):
+        is_known = annotation.__module__ in {"builtins", "typing"}
+        return annotation.__qualname__ if is_known else f"{annotation.__module__}.{annotation.__qualname__}"
+    name = getattr(annotation, "__forward_arg__", None)
+    return f"ForwardRef({name!r})" if name else str(annotation).replace("typing.", "")
 
 
 def _restore(kind: type[AnyDeclaration], content: tuple[Any, ...]) -> AnyDeclaration:

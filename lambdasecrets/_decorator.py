@@ -11,7 +11,7 @@ from lambdasecrets import _resolver, _settings
 from lambdasecrets._compiled import Prepared
 from lambdasecrets._resolver import Call, OnResolve, Resolved
 from lambdasecrets._settings import Options
-from lambdasecrets._signature import handler_plan, value_plan
+from lambdasecrets._signature import handler_plan, publish, value_plan
 from lambdasecrets.errors import ResolutionError
 
 if TYPE_CHECKING:
@@ -128,10 +128,7 @@ def _decorated(handler: Callable[..., Any], options: Options, on_resolve: OnReso
     prepared = Prepared(handler_plan(handler))
     wrap = _async_wrapper if inspect.iscoroutinefunction(handler) else _wrapper
     wrapper = wrap(handler, prepared, _calls(prepared, options, on_resolve))
-    wrapper.__signature__ = prepared.plan.signature  # type: ignore[attr-defined]  # inspect reads it
-    wrapper.__annotations__ = {
-        name: kind for name, kind in wrapper.__annotations__.items() if name not in prepared.plan.nodes
-    }
+    publish(wrapper, handler, prepared.plan)
     setattr(wrapper, PLAN, prepared)
     return wrapper
 
@@ -182,6 +179,8 @@ def _calls(prepared: Prepared, options: Options, on_resolve: OnResolve | None) -
     limits = lru_cache(maxsize=1)(partial(_settings.limits, options))
 
     def call_for(args: tuple[Any, ...], overrides: dict[str, Any]) -> Call:
+        if overrides:
+            plan.check_keywords(tuple(overrides))
         # Lambda gives the context last; a test may name it.
         context = args[last] if len(args) > last else overrides.get(plan.given[last])
         skip = frozenset(name for name in overrides if name in plan.nodes) if overrides else _NOTHING

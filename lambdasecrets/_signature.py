@@ -6,6 +6,7 @@ Everything here runs once, at import, and reads neither the environment nor the 
 from __future__ import annotations
 
 import inspect
+import sys
 import types
 import typing
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Union, get_args, get_origin
@@ -14,7 +15,7 @@ from lambdasecrets._declarations import Declaration, written
 from lambdasecrets.errors import DeclarationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 _ANNOTATED: Any = Annotated
 """For metadata that is known at run time only: type checkers read `Annotated[...]` as an annotation."""
@@ -70,17 +71,32 @@ class Plan(NamedTuple):
         nodes: what to inject, by the parameter's name.
         given: the parameters that the caller gives: (self,) event and context.
         signature: the signature without what is injected.
+        keywords: the names that can be given by keyword; None for any.
     """
 
     owner: str
     nodes: dict[str, Node]
     given: tuple[str, ...] = ()
     signature: inspect.Signature | None = None
+    keywords: frozenset[str] | None = None
 
     @property
     def slots(self) -> tuple[Slot, ...]:
         """Every value to resolve, in the order of the declarations."""
         return tuple(slots(self.nodes.values()))
+
+    def check_keywords(self, names: Collection[str]) -> None:
+        """Refuse what the handler does not take, before anything is resolved for it.
+
+        Args:
+            names: of a call's keyword arguments.
+
+        Raises:
+            TypeError: one of them is unknown; the message names it.
+        """
+        unknown = () if self.keywords is None else [name for name in names if name not in self.keywords]
+        if unknown:
+            raise TypeError(_describe_unknown(self, unknown[0]))
 
 
 def slots(nodes: Iterable[Node]) -> Iterator[Slot]:
@@ -101,18 +117,39 @@ def handler_plan(handler: Callable[..., Any]) -> Plan:
     Raises:
         DeclarationError: a signature that could not be served; the message names the parameter and the remedy.
     """
-    signature = _signature_of(handler)
+    _check_function(handler)
     owner = _name(handler)
-    scope = _scope(handler)
+    annotations = _Annotations(handler)
+    signature = annotations.signature()
     given, injectable = _split(owner, list(signature.parameters.values()))
     for parameter in given:
-        _check_given(owner, parameter, scope)
-    nodes = {parameter.name: node for parameter in injectable if (node := _node_of(owner, parameter, scope))}
+        _check_given(owner, parameter, annotations)
+    nodes = {parameter.name: node for parameter in injectable if (node := _node_of(owner, parameter, annotations))}
     if not nodes:
         remedy = 'Declare one, such as `*, database: Annotated[Database, Secret("orders/database")]`.'
         raise DeclarationError(owner, "none of its parameters carries a declaration", remedy)
+    _check_wrappers(owner, handler, nodes)
     published = [*given, *(parameter for parameter in injectable if parameter.name not in nodes)]
-    return Plan(owner, nodes, tuple(parameter.name for parameter in given), signature.replace(parameters=published))
+    names = tuple(parameter.name for parameter in given)
+    return Plan(owner, nodes, names, signature.replace(parameters=published), _keywords(handler, signature))
+
+
+def publish(wrapper: Callable[..., Any], handler: Callable[..., Any], plan: Plan) -> None:
+    """Give what wraps a handler the handler's signature and annotations, without what is injected.
+
+    Args:
+        wrapper: what the caller calls.
+        handler: what it wraps.
+        plan: the handler's.
+    """
+    wrapper.__signature__ = plan.signature  # type: ignore[attr-defined]  # inspect reads it
+    if sys.version_info >= (3, 14) and _is_lazy(handler):  # pragma: no cover
+        from lambdasecrets import _lazy  # noqa: PLC0415 - older Pythons cannot
+
+        _lazy.publish_annotations(wrapper, handler, frozenset(plan.nodes))
+    else:
+        annotations = inspect.get_annotations(handler)
+        wrapper.__annotations__ = {name: kind for name, kind in annotations.items() if name not in plan.nodes}
 
 
 def value_plan(annotation: Any, declaration: Declaration | None = None) -> Plan:
@@ -134,13 +171,12 @@ def value_plan(annotation: Any, declaration: Declaration | None = None) -> Plan:
     return Plan("resolve()", {"": node})
 
 
-def _signature_of(handler: Callable[..., Any]) -> inspect.Signature:
+def _check_function(handler: Callable[..., Any]) -> None:
     if not inspect.isfunction(handler):
         why, remedy = "it is no function", "Decorate a function or a method that is defined with def or async def."
         raise DeclarationError(f"{handler!r} as a handler", why, remedy)
     if inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
         raise DeclarationError(_name(handler), "it is a generator", "Return a value: Lambda does not iterate.")
-    return inspect.signature(handler)
 
 
 def _name(handler: Callable[..., Any]) -> str:
@@ -158,20 +194,21 @@ def _split(owner: str, parameters: list[inspect.Parameter]) -> tuple[list[inspec
     return given, parameters[count:]
 
 
-def _check_given(owner: str, parameter: inspect.Parameter, scope: Mapping[str, Any]) -> None:
+def _check_given(owner: str, parameter: inspect.Parameter, annotations: _Annotations) -> None:
     try:
-        declarations, _ = _declared(_evaluated(parameter.annotation, scope))
+        declarations, _ = _declared(annotations.evaluate(parameter))
     except Exception:  # noqa: BLE001 - it is nobody's: it may name what exists only under TYPE_CHECKING
-        return
-    if declarations:
+        declarations = []
+    if declarations or _is_declaration(parameter.default):
         why = "the caller gives it: a handler takes an event and a context first"
         raise DeclarationError(f"parameter {parameter.name!r} of {owner}", why, "Begin with (event, context, *, ...).")
 
 
-def _node_of(owner: str, parameter: inspect.Parameter, scope: Mapping[str, Any]) -> Node | None:
+def _node_of(owner: str, parameter: inspect.Parameter, annotations: _Annotations) -> Node | None:
     where = f"parameter {parameter.name!r} of {owner}"
     optional = parameter.default is not inspect.Parameter.empty
-    annotation = _evaluated_or_raise(where, parameter.annotation, scope)
+    annotation = _evaluated_or_raise(where, parameter, annotations)
+    _check_default(where, annotation, parameter.default)
     node = _node(where, (parameter.name,), annotation, optional=optional)
     if parameter.kind is inspect.Parameter.VAR_KEYWORD and node is None:
         return None
@@ -183,10 +220,86 @@ def _node_of(owner: str, parameter: inspect.Parameter, scope: Mapping[str, Any])
     return node
 
 
+# --- What is called must take what is injected ----------------------------------------------------------------------
+
+
+def _check_wrappers(owner: str, handler: Callable[..., Any], nodes: Iterable[str]) -> None:
+    """See that each wrapper between the decorator and the handler takes the arguments, too."""
+    for wrapper in _wrappers(handler):
+        refused = [] if _takes_any(wrapper) else [name for name in nodes if name not in _names_taken(wrapper)]
+        if refused:
+            name = f"{wrapper.__globals__.get('__name__')}.{wrapper.__code__.co_name}"
+            why = f"it is called through {name}, a decorator's wrapper that does not take {refused[0]!r}"
+            remedy = "Put @inject_secrets below that decorator, or let the wrapper take **kwargs and pass them on."
+            raise DeclarationError(f"parameter {refused[0]!r} of {owner}", why, remedy)
+
+
+def _wrappers(handler: Callable[..., Any]) -> Iterator[types.FunctionType]:
+    """List the functions that lead to the handler, all but itself."""
+    function: Any = handler
+    while inspect.isfunction(function) and hasattr(function, "__wrapped__"):
+        yield function
+        function = vars(function)["__wrapped__"]
+
+
+def _takes_any(function: types.FunctionType) -> bool:
+    return bool(function.__code__.co_flags & inspect.CO_VARKEYWORDS)
+
+
+def _names_taken(function: types.FunctionType) -> frozenset[str]:
+    """List what a function takes by keyword and by name. Its own code says so, not the signature that it shows."""
+    code = function.__code__
+    return frozenset(code.co_varnames[code.co_posonlyargcount : code.co_argcount + code.co_kwonlyargcount])
+
+
+def _keywords(handler: Callable[..., Any], signature: inspect.Signature) -> frozenset[str] | None:
+    parameters = signature.parameters.values()
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
+        return None
+    unnamed = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
+    own = frozenset(parameter.name for parameter in parameters if parameter.kind not in unnamed)
+    return own.union(*(_names_taken(wrapper) for wrapper in _wrappers(handler)))
+
+
+def _describe_unknown(plan: Plan, name: str) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - only for mistakes
+
+    close = get_close_matches(name, plan.keywords or (), n=1)
+    hint = f"Did you mean {close[0]!r}?" if close else f"It takes {', '.join(map(repr, plan.nodes))}."
+    return f"{plan.owner}() got an unexpected keyword argument {name!r}. {hint}"
+
+
+# --- Declarations in annotations ------------------------------------------------------------------------------------
+
+
+def _is_declaration(item: object) -> bool:
+    """Tell whether this is a declaration, or the class of one where somebody forgot the name."""
+    return isinstance(item, Declaration) or (isinstance(item, type) and issubclass(item, Declaration))
+
+
+def _check_default(where: str, annotation: Any, default: object) -> None:
+    if _is_declaration(default):
+        kind = "type" if annotation is inspect.Parameter.empty else written(_declared(annotation)[1])
+        remedy = f"Write {_corrected(kind, default)}, without the default."
+        raise DeclarationError(where, "its default is a declaration, and would be passed as it is", remedy)
+
+
+def _corrected(kind: str, declaration: object) -> str:
+    """Write a type with its declaration as they should stand."""
+    head = kind[:-1] if kind.startswith("Annotated[") else f"Annotated[{kind}"
+    return f"{head}, {_example(declaration)}]"
+
+
+def _example(declaration: object) -> str:
+    """Write a declaration as it should stand."""
+    return f'{written(declaration)}("name")' if isinstance(declaration, type) else str(declaration)
+
+
 def _undeclared(annotation: Any) -> tuple[str, str]:
     """Say why what should carry a declaration carries none, and the remedy."""
     if not _is_model(annotation):
-        return "it carries no declaration and has no default", 'Write Annotated[type, Secret("name")], or a default.'
+        default = "a default: `= None`" if types.NoneType in get_args(annotation) else "a default"
+        return "it carries no declaration and has no default", f'Write Annotated[type, Secret("name")], or {default}.'
     name = annotation.__name__
     if not annotation.__pydantic_complete__:
         return f"{name} is not fully defined: its annotations use a name that is not to be found", _REMEDY_FOR_NAMES
@@ -197,13 +310,15 @@ def _undeclared(annotation: Any) -> tuple[str, str]:
 def _node(
     where: str, path: tuple[str, ...], annotation: Any, *, optional: bool, above: tuple[Any, ...] = ()
 ) -> Node | None:
+    if _is_declaration(annotation):
+        why = "its annotation is a declaration without a type"
+        raise DeclarationError(where, why, f"Write {_corrected('type', annotation)}.")
     declarations, kind = _declared(annotation)
     if len(declarations) > 1:
         listed = " and ".join(map(str, declarations))
         raise DeclarationError(where, f"it carries more than one declaration: {listed}", "Keep one of them.")
     if declarations:
-        _check_inner(where, kind)
-        return Slot(path, declarations[0], kind, optional)
+        return Slot(path, _checked_declaration(where, declarations[0], kind), kind, optional)
     if _is_config(kind):
         return _config(where, path, kind, above)
     if _carries(kind):
@@ -211,6 +326,15 @@ def _node(
         remedy = "Put the declaration outermost: Annotated[type, Secret(...)]. A config model stands by itself."
         raise DeclarationError(where, why, remedy)
     return None
+
+
+def _checked_declaration(where: str, declaration: Any, kind: Any) -> Declaration:
+    if isinstance(declaration, type):
+        why = f"it carries the class {written(declaration)}, and no name"
+        raise DeclarationError(where, why, f"Write {_corrected(written(kind), declaration)}.")
+    _check_inner(where, kind)
+    checked: Declaration = declaration
+    return checked
 
 
 def _check_inner(where: str, kind: Any) -> None:
@@ -222,19 +346,56 @@ def _check_inner(where: str, kind: Any) -> None:
 def _config(where: str, path: tuple[str, ...], model: Any, above: tuple[Any, ...]) -> Config:
     if model in above:
         raise DeclarationError(where, f"{model.__name__} contains itself", "Take the field out, or its declarations.")
-    if not model.__pydantic_complete__:
-        raise DeclarationError(where, *_undeclared(model))
+    _check_config(where, model)
     nodes: dict[str, Node] = {}
     for name, field in _fields(model).items():
         place = f"field {name!r} of {model.__name__} ({where})"
         optional = not field.is_required()
         annotation = _field_annotation(field)
+        _check_default(place, annotation, field.default)
         node = _node(place, (*path, name), annotation, optional=optional, above=(*above, model))
-        if node is None and not optional:
+        if node is None and not optional and not _is_settings(model):
             raise DeclarationError(place, *_undeclared(annotation))
         if node is not None:
             nodes[name] = node
     return Config(path, model, nodes)
+
+
+def _check_config(where: str, kind: Any) -> None:
+    name = kind.__name__
+    if _is_model(kind) and not kind.__pydantic_complete__:
+        raise DeclarationError(where, *_undeclared(kind))
+    if getattr(kind, "__pydantic_root_model__", False):
+        why = f"{name} is a RootModel: it has no fields that could be filled one by one"
+        remedy = f'Write Annotated[{name}, Secret("name")], and take the declaration out of {name}.'
+        raise DeclarationError(where, why, remedy)
+    if not _is_model(kind):
+        why = f"fields of {name} carry declarations, but it is {_record_kind(kind)}: a config model is a pydantic model"
+        remedy = f'Derive it from pydantic.BaseModel; or take them out and write Annotated[{name}, Secret("name")].'
+        raise DeclarationError(where, why, remedy)
+
+
+def _is_settings(model: Any) -> bool:
+    """Tell whether a model finds values by itself: pydantic-settings leaves nothing else to tell it by."""
+    return hasattr(model, "settings_customise_sources")
+
+
+def key_of_field(model: Any, name: str) -> str:
+    """Give the key that a field's value is passed to its model by.
+
+    A model with an `__init__` of its own, such as a settings class, is called with it, and knows a field by its alias.
+    Every other model is validated by name.
+
+    Args:
+        model: the class.
+        name: the field's.
+    """
+    by_name = model.model_config.get("populate_by_name") or model.model_config.get("validate_by_name")
+    if by_name or not model.__pydantic_custom_init__:
+        return name
+    alias = model.model_fields[name].validation_alias
+    choices = getattr(alias, "choices", [alias])
+    return next((choice for choice in choices if isinstance(choice, str)), name)
 
 
 def _field_annotation(field: Any) -> Any:
@@ -242,17 +403,26 @@ def _field_annotation(field: Any) -> Any:
     return _annotated(field.annotation, field.metadata)
 
 
-def _declared(annotation: Any) -> tuple[list[Declaration], Any]:
-    """Take the declarations out of an annotation; give them and the annotation without them."""
-    annotation = _unaliased(annotation)
+def _declared(annotation: Any, seen: tuple[Any, ...] = ()) -> tuple[list[Any], Any]:
+    """Take the declarations out of an annotation; give them and the annotation without them.
+
+    Args:
+        annotation: what stands there.
+        seen: the aliases that led here: one can have itself inside.
+    """
+    alias = _alias(annotation)
+    if alias is not None:
+        found, kind = ([], None) if alias in seen else _declared(_expanded(annotation), (*seen, alias))
+        # Without a declaration it stays an alias: pydantic knows what to do with one that has itself inside.
+        return (found, kind) if found else ([], annotation)
     if get_origin(annotation) is Annotated:
         inner, *metadata = get_args(annotation)
-        found, kind = _declared(inner)
-        mine = [item for item in metadata if isinstance(item, Declaration)]
-        others = [item for item in metadata if not isinstance(item, Declaration)]
+        found, kind = _declared(inner, seen)
+        mine = [item for item in metadata if _is_declaration(item)]
+        others = [item for item in metadata if not _is_declaration(item)]
         return found + mine, _annotated(kind, others)
     if get_origin(annotation) in _UNION_ORIGINS:
-        return _declared_optional(annotation)
+        return _declared_optional(annotation, seen)
     return [], annotation
 
 
@@ -261,35 +431,41 @@ def _annotated(kind: Any, metadata: list[Any]) -> Any:
     return _ANNOTATED[parts] if metadata else kind
 
 
-def _declared_optional(annotation: Any) -> tuple[list[Declaration], Any]:
+def _declared_optional(annotation: Any, seen: tuple[Any, ...]) -> tuple[list[Any], Any]:
     """See through `Annotated[T, Secret(...)] | None`: an alias that is made optional where it is used."""
     members = [member for member in get_args(annotation) if member is not types.NoneType]
     if len(members) == len(get_args(annotation)) or len(members) > 1:
         return [], annotation
-    found, kind = _declared(members[0])
+    found, kind = _declared(members[0], seen)
     return (found, Union[kind, None]) if found else ([], annotation)  # noqa: UP007 - kind is a value
 
 
-def _unaliased(annotation: Any) -> Any:
-    """Give what a `type X = ...` statement stands for, its type parameters filled in."""
+def _alias(annotation: Any) -> Any:
+    """Give the alias that a `type X = ...` statement made; None where this is none."""
     alias = get_origin(annotation) or annotation
     # By name: typing's and typing_extensions' are two classes.
-    if type(alias).__name__ != "TypeAliasType":
-        return annotation
+    return alias if type(alias).__name__ == "TypeAliasType" else None
+
+
+def _expanded(annotation: Any) -> Any:
+    """Give what an alias stands for, its type parameters filled in."""
+    alias = _alias(annotation)
     arguments = dict(zip(alias.__type_params__, get_args(annotation), strict=False))
     parameters = getattr(alias.__value__, "__parameters__", ()) if arguments else ()
-    filled = alias.__value__[tuple(arguments[item] for item in parameters)] if parameters else alias.__value__
-    return _unaliased(filled)
+    return alias.__value__[tuple(arguments[item] for item in parameters)] if parameters else alias.__value__
 
 
-def _carries(annotation: Any) -> bool:
+def _carries(annotation: Any, seen: tuple[Any, ...] = ()) -> bool:
     """Tell whether a declaration, or a config model, stands inside an annotation."""
-    return any(_is_declared(argument) or _carries(argument) for argument in get_args(_unaliased(annotation)))
+    alias = _alias(annotation)
+    if alias is not None and alias not in seen and _carries(_expanded(annotation), (*seen, alias)):
+        return True
+    return any(_is_declared(argument, seen) or _carries(argument, seen) for argument in get_args(annotation))
 
 
-def _is_declared(annotation: Any) -> bool:
+def _is_declared(annotation: Any, seen: tuple[Any, ...]) -> bool:
     declarations, kind = _declared(annotation)
-    return bool(declarations) or _is_config(kind)
+    return bool(declarations) or _is_config(kind, seen)
 
 
 def _is_model(annotation: Any) -> bool:
@@ -297,12 +473,40 @@ def _is_model(annotation: Any) -> bool:
     return isinstance(annotation, type) and isinstance(getattr(annotation, "model_fields", None), dict)
 
 
-def _is_config(annotation: Any, above: tuple[Any, ...] = ()) -> bool:
-    """Tell whether a field of a model, or of a model in its fields, carries a declaration."""
-    if not _is_model(annotation) or annotation in above:
+def _is_config(annotation: Any, seen: tuple[Any, ...] = ()) -> bool:
+    """Tell whether a field of a class, or of a class in its fields, carries a declaration."""
+    if annotation in seen or not (_is_model(annotation) or _record_kind(annotation)):
         return False
-    fields = (_field_annotation(field) for field in _fields(annotation).values())
-    return any(_declared(field)[0] or _is_config(field, (*above, annotation)) for field in fields)
+    return any(
+        _is_declaration(default) or _is_declared(kind, (*seen, annotation)) or _carries(kind, (*seen, annotation))
+        for kind, default in _members(annotation)
+    )
+
+
+def _members(kind: Any) -> list[tuple[Any, Any]]:
+    """List the annotations and the defaults of a class's fields."""
+    if _is_model(kind):
+        return [(_field_annotation(field), field.default) for field in _fields(kind).values()]
+    try:
+        hints = typing.get_type_hints(kind, include_extras=True)
+    except Exception:  # noqa: BLE001 - a class that nobody asked for may name what exists only under TYPE_CHECKING
+        return []
+    return [(hint, getattr(kind, name, None)) for name, hint in hints.items()]
+
+
+_RECORD_KINDS = {
+    "__dataclass_fields__": "a dataclass",
+    "__attrs_attrs__": "an attrs class",
+    "_field_defaults": "a NamedTuple",
+    "__total__": "a TypedDict",
+}
+
+
+def _record_kind(annotation: Any) -> str | None:
+    """Say what kind of class with fields this is, where it is no model."""
+    if not isinstance(annotation, type):
+        return None
+    return next((kind for mark, kind in _RECORD_KINDS.items() if hasattr(annotation, mark)), None)
 
 
 def _fields(model: Any) -> dict[str, Any]:
@@ -313,11 +517,63 @@ def _fields(model: Any) -> dict[str, Any]:
     return fields
 
 
-def _scope(handler: Callable[..., Any]) -> Mapping[str, Any]:
-    """Give the names that the handler's annotations can use: its module's, and those it closes over."""
-    function = inspect.unwrap(handler)
-    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-    return {**function.__globals__, **{name: cell.cell_contents for name, cell in cells if _is_filled(cell)}}
+# --- Evaluating annotations -----------------------------------------------------------------------------------------
+
+
+class _Annotations:
+    """A handler's annotations, each evaluated by itself: another's TYPE_CHECKING-only name does no harm.
+
+    Args:
+        handler: the function, or a wrapper of it.
+    """
+
+    def __init__(self, handler: Callable[..., Any]) -> None:
+        self._handler = handler
+        function = inspect.unwrap(handler)
+        self._function = function if inspect.isfunction(function) else handler
+        self._scope = _scope(self._function)
+
+    def signature(self) -> inspect.Signature:
+        """Give the signature; annotations that wait to be evaluated stand in it as text."""
+        if sys.version_info >= (3, 14) and _is_lazy(self._handler):  # pragma: no cover
+            from lambdasecrets import _lazy  # noqa: PLC0415 - older Pythons cannot
+
+            return _lazy.signature(self._handler)
+        return inspect.signature(self._handler)
+
+    def evaluate(self, parameter: inspect.Parameter) -> Any:
+        """Give what a parameter's annotation stands for."""
+        try:
+            return _evaluated(parameter.annotation, self._scope)
+        except Exception as error:  # noqa: BLE001 - evaluating an annotation runs whatever it says
+            problem = error
+        if sys.version_info >= (3, 14) and _is_lazy(self._handler):  # pragma: no cover
+            # Not every expression can be told as text: a lambda cannot.
+            from lambdasecrets import _lazy  # noqa: PLC0415 - older Pythons cannot
+
+            whole = _lazy.annotation(self._function, parameter.name)
+            if whole is not None:
+                return _evaluated(whole, self._scope)
+        raise problem
+
+
+def _is_lazy(handler: Callable[..., Any]) -> bool:
+    """Tell whether annotations wait to be evaluated, as they do since Python 3.14 (PEP 649)."""
+    return getattr(inspect.unwrap(handler), "__annotate__", None) is not None
+
+
+def _scope(function: Any) -> Mapping[str, Any]:
+    """Give the names that annotations can use: the module's, those the function closes over, and those of its class."""
+    names = {item.__name__: item for item in getattr(function, "__type_params__", ())}
+    cells = {**_cells(function), **_cells(getattr(function, "__annotate__", None))}
+    own_class: Mapping[str, Any] = cells.get("__classdict__", {})
+    return {**function.__globals__, **cells, **own_class, **names}
+
+
+def _cells(function: Any) -> dict[str, Any]:
+    code = getattr(function, "__code__", None)
+    cells = zip(code.co_freevars, function.__closure__ or (), strict=True) if code else ()
+    return {name: cell.cell_contents for name, cell in cells if _is_filled(cell)}
 
 
 def _is_filled(cell: types.CellType) -> bool:
@@ -329,7 +585,6 @@ def _is_filled(cell: types.CellType) -> bool:
 
 
 def _evaluated(annotation: Any, scope: Mapping[str, Any]) -> Any:
-    """Evaluate an annotation by itself, so that another parameter's TYPE_CHECKING-only name does no harm."""
     if annotation is inspect.Parameter.empty:
         return annotation
     holder = types.SimpleNamespace(__annotations__={"value": annotation})
@@ -338,9 +593,9 @@ def _evaluated(annotation: Any, scope: Mapping[str, Any]) -> Any:
     return evaluated
 
 
-def _evaluated_or_raise(where: str, annotation: Any, scope: Mapping[str, Any]) -> Any:
+def _evaluated_or_raise(where: str, parameter: inspect.Parameter, annotations: _Annotations) -> Any:
     try:
-        return _evaluated(annotation, scope)
+        return annotations.evaluate(parameter)
     except Exception as error:  # noqa: BLE001 - evaluating an annotation runs whatever it says
         problem = error
     if isinstance(problem, DeclarationError):

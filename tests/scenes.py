@@ -123,16 +123,16 @@ def served(
         yield emulator
 
 
-def raised(act: Callable[[], object]) -> LambdaSecretsError | None:
+def raised(act: Callable[[], object]) -> LambdaSecretsError | TypeError | None:
     """Give the error that an act raises; None where it raises none."""
     try:
         act()
-    except LambdaSecretsError as error:
+    except (LambdaSecretsError, TypeError) as error:
         return error
     return None
 
 
-def error_of(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> LambdaSecretsError | None:
+def error_of(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> LambdaSecretsError | TypeError | None:
     """Run the quickstart's handler in a scene; give what it raises."""
     file = load_secrets_file(QUICKSTART / "secrets.toml")
     scene.change(file.store)
@@ -148,7 +148,7 @@ def error_of(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> LambdaSecretsErro
 
 def failure_of(
     code: str, toml: str, fault: str, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> tuple[str, LambdaSecretsError | None]:
+) -> tuple[str, LambdaSecretsError | TypeError | None]:
     """Run a module, then its handler.
 
     Args:

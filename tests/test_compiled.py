@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import pytest
 from pydantic import BaseModel, Field, field_validator
+from pydantic_settings import BaseSettings
 
 from lambdasecrets import (
     DeclarationError,
@@ -300,3 +301,21 @@ def test_refuses_a_field_that_cannot_be_read() -> None:
 def test_shows_its_owner() -> None:
     """A plan shows what it is for."""
     assert repr(Prepared(value_plan(str, Secret("a")))) == "Prepared(resolve())"
+
+
+class Environment(BaseSettings):
+    key: Annotated[str, Secret("key")]
+    size: Annotated[int, Parameter("/size")] = Field(3, alias="pageSize")
+    host: str
+    port: int = 5432
+
+
+def test_a_settings_class_finds_the_rest_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What carries no declaration comes from where the settings class has it from; what does, from AWS."""
+    monkeypatch.setenv("HOST", "db.internal")
+    monkeypatch.setenv("KEY", "not this one")
+    plan = Prepared(value_plan(Environment))
+    found: dict[tuple[str, ...], Any] = {("Environment", "key"): "k", ("Environment", "size"): 7}
+    arguments, misfits = plan.arguments(found, NONE)
+    assert misfits == []
+    assert arguments[""].model_dump() == {"key": "k", "size": 7, "host": "db.internal", "port": 5432}

@@ -106,6 +106,20 @@ def test_publishes_a_signature_without_what_is_injected() -> None:
     }
 
 
+@inject_secrets
+async def coroutine(event: Any, context: Any, *, key: Annotated[str, Secret("key")]) -> str:
+    """Handle an event."""
+    return key  # pragma: no cover - never called so
+
+
+@pytest.mark.parametrize("call", [plain, lambda *args, **overrides: asyncio.run(coroutine(*args, **overrides))])
+def test_refuses_a_misspelt_override(emulator: Emulator, call: Any) -> None:
+    """A keyword argument that the handler does not take is named, before anything is asked for."""
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'keyy'\. Did you mean 'key'\?"):
+        call({}, None, keyy="k")
+    assert emulator.requests == []
+
+
 def test_carries_its_plan() -> None:
     """The plan stands in one attribute, and shows whose it is."""
     assert repr(getattr(plain, PLAN)) == f"Prepared({__name__}.plain)"

@@ -574,11 +574,11 @@ ONE_OF_THEM = "Declare one of them, or a union of models."
         (Iterable[int], f"collections.abc.Iterable[int] {UNDECIDED}"),
         (Callable, f"Callable {UNDECIDED}"),
         (type[int], f"type[int] {UNDECIDED}"),
-        (Optional[Any], f"Optional[Any] {UNDECIDED}"),
+        (Optional[Any], f"Any | None {UNDECIDED}"),
         (InstanceOf[Unknown], f"Annotated[tests.test_parsing.Unknown, InstanceOf()] {UNDECIDED}"),
         (
             Union[str, dict],
-            f"Union[str, dict] mixes what is read as text with what is read as JSON. {ONE_OF_THEM}",
+            f"str | dict mixes what is read as text with what is read as JSON. {ONE_OF_THEM}",
         ),
         (int | list[int], f"int | list[int] mixes what is read as text with what is read as JSON. {ONE_OF_THEM}"),
         (str | bytes, f"str | bytes mixes what is read as text with what is read as bytes. {ONE_OF_THEM}"),

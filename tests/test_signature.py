@@ -5,19 +5,25 @@ import inspect
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, Optional, TypeVar, Union
+from typing import Annotated, Any, Generic, NamedTuple, Optional, TypeVar, Union
 
+import attrs
 import pytest
 import typing_extensions
-from pydantic import AfterValidator, BaseModel, Field, SecretStr
+from pydantic import AfterValidator, AliasChoices, AliasPath, BaseModel, ConfigDict, Field, RootModel, SecretStr
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+from pydantic_settings import BaseSettings
+from typing_extensions import TypedDict
 
 from lambdasecrets import DeclarationError, Parameter, Secret
-from lambdasecrets._signature import Config, Plan, Slot, handler_plan, value_plan
+from lambdasecrets._signature import Config, Plan, Slot, handler_plan, key_of_field, publish, value_plan
 from tests import deferred
 
 T = TypeVar("T")
 U = TypeVar("U")
 HERE = "tests.test_signature."
+WITHOUT_TYPE = "its annotation is a declaration without a type."
+CALLER_GIVES = "the caller gives it: a handler takes an event and a context first. Begin with (event, context, *, ...)."
 NAMES_REMEDY = (
     "Import or define that name at the module's top level: a name that exists only under TYPE_CHECKING, in a function "
     "or in a class cannot be looked up."
@@ -87,6 +93,73 @@ class Tree(BaseModel):
 @dataclass
 class Record:
     key: Key
+
+
+@pydantic_dataclass
+class CheckedRecord:
+    key: Key
+
+
+class TypedRecord(TypedDict):
+    key: Key
+
+
+class TupleRecord(NamedTuple):
+    key: Key
+
+
+@attrs.frozen
+class AttrsRecord:
+    key: Key
+
+
+@dataclass
+class DefaultRecord:
+    key: Any = Secret("x")  # noqa: RUF009 - the mistake
+
+
+class RecordModel(BaseModel):
+    record: Record
+
+
+class Root(RootModel[Key]):
+    pass
+
+
+class RootOfConfig(RootModel[Inner]):
+    pass
+
+
+class ListModel(BaseModel):
+    keys: list[Key] = []
+
+
+class DefaultModel(BaseModel):
+    key: str = Secret("x")  # type: ignore[assignment]
+
+
+class FieldDefaultModel(BaseModel):
+    key: str = Field(default=Secret("x"), max_length=3)  # type: ignore[assignment]
+
+
+class ClassModel(BaseModel):
+    key: Annotated[str, Secret] = ""
+
+
+def of_a_record(name: str, kind: str) -> str:
+    """Say what is said of a class that is filled in one piece."""
+    return (
+        f"fields of {name} carry declarations, but it is {kind}: a config model is a pydantic model. Derive it from "
+        f'pydantic.BaseModel; or take them out and write Annotated[{name}, Secret("name")].'
+    )
+
+
+def of_a_root_model(name: str) -> str:
+    """Say what is said of a model without fields."""
+    return (
+        f"{name} is a RootModel: it has no fields that could be filled one by one. Write Annotated[{name}, "
+        f'Secret("name")], and take the declaration out of {name}.'
+    )
 
 
 def _value(name: str, declaration: Any, kind: Any, *, optional: bool = False) -> dict[str, Slot]:
@@ -245,9 +318,16 @@ def test_type_statement() -> None:  # pragma: no cover - of no use to older Pyth
 type Key = Annotated[str, Secret("key")]
 type Many[T] = Annotated[list[T], Parameter("/many")]
 type Unseen = Annotated[Nowhere, Secret("unseen")]
+type Js = dict[str, Js] | str
+type Tree[T] = dict[str, Tree[list[T]]] | T
+type Loop = Loop
+type Ring = list[Ring | Annotated[str, Secret("inside")]]
 
 def handler(event: Any, context: Any, *, key: Key, many: Many[int], maybe: Key | None = None) -> None: ...
 def unseen(event: Any, context: Any, *, key: Unseen) -> None: ...
+def recursive(event: Any, context: Js, *, key: Annotated[Js, Secret("key")], other: Js = "", tree: Tree[int] = 0,
+              loop: Loop = None) -> None: ...
+def ring(event: Any, context: Any, *, key: Ring) -> None: ...
 """
     names: dict[str, Any] = {"__name__": "app", "Annotated": Annotated, "Any": Any, "Secret": Secret}
     exec(source, names | {"Parameter": Parameter}, names)  # noqa: S102 - older Pythons cannot read it
@@ -256,10 +336,35 @@ def unseen(event: Any, context: Any, *, key: Unseen) -> None: ...
         **_value("many", Parameter("/many"), list[int]),
         **_value("maybe", Secret("key"), Optional[str], optional=True),
     }
+    assert _value("key", Secret("key"), names["Js"]) == handler_plan(names["recursive"]).nodes
+    assert "a declaration stands inside Ring" in _refusal(lambda: handler_plan(names["ring"]))
     assert _refusal(lambda: handler_plan(names["unseen"])) == (
         f"Cannot use parameter 'key' of app.unseen: its annotation cannot be evaluated: name 'Nowhere' is not defined. "
         f"{NAMES_REMEDY}"
     )
+
+
+Recursive = typing_extensions.TypeAliasType("Recursive", dict[str, "Recursive"] | str)  # type: ignore[misc]
+Growing = typing_extensions.TypeAliasType("Growing", dict[str, "Growing[list[T]]"] | T, type_params=(T,))  # type: ignore[misc]
+
+
+def test_recursive_alias() -> None:
+    """An alias that has itself inside is read as pydantic reads it, and does no harm where it is not injected."""
+
+    def handler(
+        event: Any,
+        context: Recursive,
+        *,
+        key: Annotated[Recursive, Secret("key")],
+        maybe: Annotated[Recursive | None, Secret("maybe")] = None,
+        other: Recursive = "",
+        growing: Growing[int] = 0,
+    ) -> None: ...
+
+    assert handler_plan(handler).nodes == {
+        **_value("key", Secret("key"), Recursive),
+        **_value("maybe", Secret("maybe"), Recursive | None, optional=True),
+    }
 
 
 # --- from __future__ import annotations ----------------------------------------------------------------------------
@@ -390,6 +495,45 @@ def test_constraints_of_fields() -> None:
     assert len(kinds["size"].__metadata__) == 2
 
 
+class Settings(BaseSettings):
+    key: Key
+    host: str
+    port: int = 5432
+
+
+def test_settings_class() -> None:
+    """A field of a settings class without a declaration is left to that class."""
+    plan = value_plan(Settings)
+    assert (Slot(("Settings", "key"), Secret("key"), str, optional=False),) == plan.slots
+
+
+class CustomInit(BaseModel):
+    plain: str
+    first: str = Field(alias="First")
+    second: str = Field(validation_alias=AliasChoices(AliasPath("a", 0), "Second"))
+    third: str = Field(validation_alias=AliasPath("a", 0))
+
+    def __init__(self, **data: Any) -> None:
+        super().__init__(**data)
+
+
+class CustomInitByName(CustomInit):
+    model_config = ConfigDict(validate_by_name=True)
+
+
+@pytest.mark.parametrize(
+    ("model", "keys"),
+    [
+        (CustomInit, ["plain", "First", "Second", "third"]),
+        (CustomInitByName, ["plain", "first", "second", "third"]),
+        (Inner, ["key", "size"]),
+    ],
+)
+def test_key_of_field(model: Any, keys: list[str]) -> None:
+    """A model that is called with its fields knows them by their aliases, unless it knows their names too."""
+    assert keys == [key_of_field(model, name) for name in model.model_fields]
+
+
 # --- resolve() -----------------------------------------------------------------------------------------------------
 
 
@@ -472,6 +616,31 @@ def undeclared_field(event: Any, context: Any, *, nested: Nested) -> None: ...
 def twice_declared_field(event: Any, context: Any, *, config: TwiceDeclared) -> None: ...
 def cycle(event: Any, context: Any, *, cycle: Cycle) -> None: ...
 def record(event: Any, context: Any, *, record: Record) -> None: ...
+def record_with_default(event: Any, context: Any, *, record: Record = Record("x")) -> None: ...  # noqa: B008 - data
+def checked_record(event: Any, context: Any, *, record: CheckedRecord) -> None: ...
+def typed_dict(event: Any, context: Any, *, record: TypedRecord) -> None: ...
+def named_tuple(event: Any, context: Any, *, record: TupleRecord) -> None: ...
+def attrs_class(event: Any, context: Any, *, record: AttrsRecord) -> None: ...
+def record_by_default(event: Any, context: Any, *, record: DefaultRecord) -> None: ...
+def record_in_model(event: Any, context: Any, *, config: RecordModel) -> None: ...
+def list_of_records(event: Any, context: Any, *, records: list[Record]) -> None: ...
+def declared_record(event: Any, context: Any, *, record: Annotated[Record, Secret("record")]) -> None: ...
+def root_model(event: Any, context: Any, *, root: Root) -> None: ...
+def root_of_config(event: Any, context: Any, *, root: RootOfConfig) -> None: ...
+def list_in_model(event: Any, context: Any, *, config: ListModel) -> None: ...
+def declared_default(event: Any, context: Any, *, key: str = Secret("x")) -> None: ...  # type: ignore[assignment]
+def class_as_default(event: Any, context: Any, *, key: Database = Parameter) -> None: ...  # type: ignore[assignment]
+def untyped_default(event, context, *, key=Secret("x")): ...  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, B008
+def declared_twice(event: Any, context: Any, *, key: Key = Secret("x")) -> None: ...  # type: ignore[assignment]  # noqa: B008 - the mistake
+def default_in_model(event: Any, context: Any, *, config: DefaultModel) -> None: ...
+def field_default_in_model(event: Any, context: Any, *, config: FieldDefaultModel) -> None: ...
+def class_in_annotation(event: Any, context: Any, *, key: Annotated[str, Secret] = "") -> None: ...
+def class_made_optional(event: Any, context: Any, *, key: Annotated[str, Parameter] | None = None) -> None: ...
+def class_in_model(event: Any, context: Any, *, config: ClassModel) -> None: ...
+def bare_declaration(event: Any, context: Any, *, key: Secret("x")) -> None: ...  # type: ignore[valid-type]
+def bare_class(event: Any, context: Any, *, key: Secret = None) -> None: ...  # type: ignore[assignment]
+def declared_event(event: Any = Secret("x"), context: Any = None, *, key: Key) -> None: ...  # noqa: B008 - the mistake
+def undeclared_optional(event: Any, context: Any, *, key: str | None) -> None: ...
 def generator(event: Any, context: Any, *, key: Key) -> Iterator[None]:
     yield  # pragma: no cover - never run
 
@@ -514,7 +683,96 @@ async def async_generator(event: Any, context: Any, *, key: Key) -> AsyncIterato
             no_annotation,
             f"parameter 'key' of {{}}: {UNDECLARED}. Write Annotated[type, Secret(\"name\")], or a default.",
         ),
-        (record, f"parameter 'record' of {{}}: {UNDECLARED}. Write Annotated[type, Secret(\"name\")], or a default."),
+        *(
+            (handler, f"parameter 'record' of {{}}: {of_a_record(name, kind)}")
+            for handler, name, kind in (
+                (record, "Record", "a dataclass"),
+                (record_with_default, "Record", "a dataclass"),
+                (checked_record, "CheckedRecord", "a dataclass"),
+                (typed_dict, "TypedRecord", "a TypedDict"),
+                (named_tuple, "TupleRecord", "a NamedTuple"),
+                (attrs_class, "AttrsRecord", "an attrs class"),
+                (record_by_default, "DefaultRecord", "a dataclass"),
+            )
+        ),
+        (
+            record_in_model,
+            f"field 'record' of RecordModel (parameter 'config' of {{}}): {of_a_record('Record', 'a dataclass')}",
+        ),
+        (list_of_records, f"parameter 'records' of {{}}: a declaration stands inside list[{HERE}Record]. {OUTERMOST}"),
+        (
+            declared_record,
+            (
+                "parameter 'record' of {}: it has a declaration, and Record has others inside. Keep the outer one, or "
+                "those inside."
+            ),
+        ),
+        (root_model, f"parameter 'root' of {{}}: {of_a_root_model('Root')}"),
+        (root_of_config, f"parameter 'root' of {{}}: {of_a_root_model('RootOfConfig')}"),
+        (
+            list_in_model,
+            (
+                f"field 'keys' of ListModel (parameter 'config' of {{}}): a declaration stands inside "
+                f"list[Annotated[str, Secret('key')]]. {OUTERMOST}"
+            ),
+        ),
+        *(
+            (handler, f"parameter 'key' of {{}}: its default is a declaration, and would be passed as it is. {remedy}")
+            for handler, remedy in (
+                (declared_default, "Write Annotated[str, Secret('x')], without the default."),
+                (class_as_default, 'Write Annotated[Database, Parameter("name")], without the default.'),
+                (untyped_default, "Write Annotated[type, Secret('x')], without the default."),
+                (declared_twice, "Write Annotated[str, Secret('x')], without the default."),
+            )
+        ),
+        *(
+            (
+                handler,
+                (
+                    f"field 'key' of {name} (parameter 'config' of {{}}): its default is a declaration, and would be "
+                    f"passed as it is. Write Annotated[{kind}, Secret('x')], without the default."
+                ),
+            )
+            for handler, name, kind in (
+                (default_in_model, "DefaultModel", "str"),
+                (field_default_in_model, "FieldDefaultModel", "str, MaxLen(max_length=3)"),
+            )
+        ),
+        *(
+            (
+                handler,
+                f"parameter 'key' of {{}}: it carries the class {kind}, and no name. Write Annotated[{annotation}].",
+            )
+            for handler, kind, annotation in (
+                (class_in_annotation, "Secret", 'str, Secret("name")'),
+                (class_made_optional, "Parameter", 'str | None, Parameter("name")'),
+            )
+        ),
+        (
+            class_in_model,
+            (
+                "field 'key' of ClassModel (parameter 'config' of {}): it carries the class Secret, and no name. "
+                'Write Annotated[str, Secret("name")].'
+            ),
+        ),
+        *(
+            (
+                handler,
+                f"parameter 'key' of {{}}: {WITHOUT_TYPE} Write Annotated[type, {shown}].",
+            )
+            for handler, shown in (
+                (bare_declaration, "Secret('x')"),
+                (bare_class, 'Secret("name")'),
+            )
+        ),
+        (
+            declared_event,
+            f"parameter 'event' of {{}}: {CALLER_GIVES}",
+        ),
+        (
+            undeclared_optional,
+            f"parameter 'key' of {{}}: {UNDECLARED}. Write Annotated[type, Secret(\"name\")], or a default: `= None`.",
+        ),
         (
             undeclared_model,
             (
@@ -557,16 +815,13 @@ async def async_generator(event: Any, context: Any, *, key: Key) -> AsyncIterato
         (in_alias, f"parameter 'keys' of {{}}: a declaration stands inside dict[str, SharedKey]. {OUTERMOST}"),
         (
             in_union,
-            (
-                f"parameter 'key' of {{}}: a declaration stands inside Union[Annotated[str, Secret('key')], int]. "
-                f"{OUTERMOST}"
-            ),
+            (f"parameter 'key' of {{}}: a declaration stands inside Annotated[str, Secret('key')] | int. {OUTERMOST}"),
         ),
         (
             in_nullable_union,
             (
-                f"parameter 'key' of {{}}: a declaration stands inside Union[Annotated[str, Secret('key')], int, "
-                "NoneType]. "
+                f"parameter 'key' of {{}}: a declaration stands inside Annotated[str, Secret('key')] | int | "
+                "None. "
                 f"{OUTERMOST}"
             ),
         ),
@@ -648,6 +903,96 @@ def test_no_function(handler: Any) -> None:
         f"Cannot use {handler!r} as a handler: it is no function. Decorate a function or a method that is defined with "
         "def or async def."
     )
+
+
+# --- Calls ---------------------------------------------------------------------------------------------------------
+
+
+def passing(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap as most decorators do."""
+
+    @functools.wraps(handler)
+    def wrapper(event: Any, context: Any, dry: bool = False, **kwargs: Any) -> Any:
+        return handler(event, context, **kwargs)  # pragma: no cover - never called
+
+    return wrapper
+
+
+def dropping(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap as some decorators do, which pass on what Lambda gives only."""
+
+    @functools.wraps(handler)
+    def wrapper(event: Any, context: Any, /) -> Any:
+        return handler(event, context)  # pragma: no cover - never called
+
+    return wrapper
+
+
+@pytest.mark.parametrize("wrap", [dropping, lambda it: dropping(passing(it)), lambda it: passing(dropping(it))])
+def test_wrapper_that_takes_no_keyword(wrap: Callable[..., Any]) -> None:
+    """A wrapper between the decorator and the handler that does not take what is injected is refused."""
+    assert _refusal(lambda: handler_plan(wrap(ordinary))) == (
+        f"Cannot use parameter 'database' of {HERE}ordinary: it is called through tests.test_signature.wrapper, a "
+        "decorator's wrapper that does not take 'database'. Put @inject_secrets below that decorator, or let the "
+        "wrapper take **kwargs and pass them on."
+    )
+
+
+def test_wrapper_that_names_what_it_takes() -> None:
+    """A wrapper may take what is injected by name, and shows another signature than its own."""
+
+    @functools.wraps(forwarded)
+    def wrapper(event: Any, context: Any, *, key: str) -> Any: ...
+
+    assert _value("key", Secret("key"), str) == handler_plan(wrapper).nodes
+    wrapper.__wrapped__ = functools.partial(forwarded)
+    assert _value("key", Secret("key"), str) == handler_plan(wrapper).nodes
+
+
+def forwarded(event: Any, context: Any, *, key: Key) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("handler", "names"),
+    [
+        (ordinary, ["database", "verbose", "event", "context"]),
+        (positional_event, ["key"]),
+        (with_keywords, ["key", "anything"]),
+        (App.method, ["key", "event"]),
+        (passing(ordinary), ["database", "dry", "context"]),
+    ],
+)
+def test_keywords(handler: Callable[..., Any], names: list[str]) -> None:
+    """What the handler, or a wrapper of it, takes by keyword can be given."""
+    handler_plan(handler).check_keywords(names)
+
+
+@pytest.mark.parametrize(
+    ("handler", "name", "hint"),
+    [
+        (ordinary, "databse", "Did you mean 'database'?"),
+        (ordinary, "contxt", "Did you mean 'context'?"),
+        (passing(ordinary), "databse", "Did you mean 'database'?"),
+        (ordinary, "zzz", "It takes 'database', 'token', 'sizes'."),
+        (positional_event, "event", "It takes 'key'."),
+    ],
+)
+def test_unknown_keyword(handler: Callable[..., Any], name: str, hint: str) -> None:
+    """A misspelt override is named, with the nearest that there is."""
+    with pytest.raises(TypeError) as caught:
+        handler_plan(handler).check_keywords(["context", name] if name != "event" else [name])
+    owner = HERE + handler.__qualname__
+    assert f"{owner}() got an unexpected keyword argument {name!r}. {hint}" == str(caught.value)
+
+
+def test_publish() -> None:
+    """A wrapper shows the handler's signature and annotations without what is injected."""
+
+    def wrapper(*args: Any, **kwargs: Any) -> None: ...
+
+    publish(wrapper, deferred.ordinary, handler_plan(deferred.ordinary))
+    assert str(inspect.signature(wrapper)) == "(event: 'dict[str, Any]', context: 'LambdaContext') -> 'None'"
+    assert {"event", "context", "return"} == set(inspect.get_annotations(wrapper))
 
 
 def test_injected_twice() -> None:
