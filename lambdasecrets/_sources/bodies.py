@@ -6,6 +6,7 @@ import binascii
 import re
 from typing import Any, cast
 
+from lambdasecrets._json import parse_object
 from lambdasecrets._sources.request import RawValue
 
 
@@ -27,7 +28,40 @@ def read_parameter(content: dict[str, Any]) -> RawValue | None:
     version, text = parameter.get("Version"), parameter.get("Value")
     if not isinstance(version, int) or not isinstance(text, (str, type(None))) or "Value" not in parameter:
         return None
+    source = parameter.get("SourceResult")
+    if isinstance(source, str):
+        return _read_reference(parse_object(source), text, version)
     return RawValue(text, None, str(version), is_list=parameter.get("Type") == "StringList")
+
+
+def _read_reference(secret: dict[str, Any], text: str | None, number: int) -> RawValue:
+    """Read a secret that came through Parameter Store. Its own version, and its bytes, are in the SourceResult.
+
+    Args:
+        secret: the SourceResult.
+        text: the parameter's value; None for a binary secret.
+        number: the parameter's version: always 0, whatever becomes of the secret.
+    """
+    version = secret.get("versionId")
+    binary = _read_buffer(secret.get("secretBinary")) if text is None else None
+    return RawValue(text, binary, version if isinstance(version, str) else str(number))
+
+
+def _read_buffer(buffer: object) -> bytes | None:
+    """Read bytes as Java writes a buffer of them: signed, in an array that may be longer than they are."""
+    if not isinstance(buffer, dict):
+        return None
+    members = cast("dict[str, Any]", buffer)
+    array, offset, limit = members.get("hb"), members.get("offset", 0), members.get("limit")
+    if not isinstance(array, list) or not _is_count(offset) or not _is_count(limit):
+        return None
+    signed = cast("list[object]", array)[offset : offset + limit]
+    read = [item % _BYTE for item in signed if type(item) is int and -_BYTE // 2 <= item < _BYTE]
+    return bytes(read) if len(read) == limit else None
+
+
+def _is_count(number: object) -> bool:
+    return type(number) is int and number >= 0
 
 
 def _decode(binary: Any) -> bytes | None:
@@ -36,3 +70,4 @@ def _decode(binary: Any) -> bytes | None:
 
 
 _BASE64 = r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
+_BYTE = 256

@@ -422,8 +422,8 @@ LATE = Deadline(0.0, 0.0, "timeout")
         (PARAMETER, "extension_parameter_list.json", RawValue("eu-west-1,us-east-1", None, "1", is_list=True)),
         (PARAMETER, "extension_parameter_secure.json", RawValue("pass word", None, "1")),
         (PARAMETER, "extension_parameter_label.json", RawValue("first", None, "1")),
-        (PARAMETER, "extension_reference.json", RawValue('{"user":"Zoë","password":"new"}', None, "0")),
-        (PARAMETER, "extension_reference_binary.json", RawValue(None, None, "0")),
+        (PARAMETER, "extension_reference.json", RawValue('{"user":"Zoë","password":"new"}', None, VERSION_2)),
+        (PARAMETER, "extension_reference_binary.json", RawValue(None, bytes([0, 255, 254, 62]), VERSION_1)),
     ],
 )
 def test_reads_what_was_recorded(request_: Request, name: str, raw: RawValue) -> None:

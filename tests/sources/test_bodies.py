@@ -1,0 +1,141 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lambdasecrets._sources.bodies import read_parameter, read_secret
+from lambdasecrets._sources.request import RawValue
+from tests.properties import bounded
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+VERSION = "22222222-2222-4222-8222-222222222222"
+
+
+def golden(name: str) -> Any:
+    """Give the body of a recorded answer."""
+    return json.loads((GOLDEN / name).read_text(encoding="utf-8"))
+
+
+def reference(source: Any, value: str | None = None) -> dict[str, Any]:
+    """Give the body for a secret that is read through Parameter Store."""
+    text = source if isinstance(source, str) else json.dumps(source)
+    return {"Parameter": {"Version": 0, "Value": value, "Type": "SecureString", "SourceResult": text}}
+
+
+def buffer(binary: bytes, **members: Any) -> dict[str, Any]:
+    """Write bytes as Java writes a buffer of them."""
+    signed = [item - 256 if item > 127 else item for item in binary]
+    return {"hb": signed, "offset": 0, "position": 0, "limit": len(binary), "capacity": len(binary), **members}
+
+
+def test_a_reference_has_the_version_of_its_secret() -> None:
+    """A reference has its secret's version, not the parameter's, which is 0 for ever."""
+    raw = read_parameter(golden("extension_reference.json"))
+    assert raw == RawValue('{"user":"Zoë","password":"new"}', None, VERSION)
+
+
+def test_a_reference_to_a_binary_secret_is_read() -> None:
+    """The bytes of a binary secret are in the SourceResult of its reference."""
+    raw = read_parameter(golden("extension_reference_binary.json"))
+    assert raw == RawValue(None, b"\x00\xff\xfe>", "11111111-1111-4111-8111-111111111111")
+
+
+@bounded
+@given(binary=st.binary(), before=st.binary(max_size=3), after=st.binary(max_size=3))
+def test_any_bytes(binary: bytes, before: bytes, after: bytes) -> None:
+    """Any bytes come out of a buffer as they went in, wherever in its array they stand."""
+    written = buffer(before + binary + after, offset=len(before), limit=len(binary))
+    raw = read_parameter(reference({"versionId": VERSION, "secretBinary": written}))
+    assert raw == RawValue(None, binary, VERSION)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        None,
+        "AP/+Pg==",
+        [1, 2],
+        {},
+        {"hb": [1, 2]},
+        {"hb": "ab", "limit": 2},
+        buffer(b"ab", limit=3),
+        buffer(b"ab", limit=-1),
+        buffer(b"ab", limit=2.0),
+        buffer(b"ab", limit=True),
+        buffer(b"ab", offset=1),
+        buffer(b"ab", offset=-1),
+        buffer(b"ab", hb=[1, 256]),
+        buffer(b"ab", hb=[1, -129]),
+        buffer(b"ab", hb=[1, 1.0]),
+        buffer(b"ab", hb=[1, True]),
+        buffer(b"ab", hb=[1, None]),
+    ],
+    ids=str,
+)
+def test_no_buffer(written: Any) -> None:
+    """What is no buffer of bytes is no value, and nothing is guessed of it."""
+    assert read_parameter(reference({"versionId": VERSION, "secretBinary": written})) == RawValue(None, None, VERSION)
+
+
+@pytest.mark.parametrize("source", ["", "no JSON", "[]", {}, {"versionId": 5}, {"versionId": None}], ids=str)
+def test_a_reference_without_a_version(source: Any) -> None:
+    """A SourceResult that tells no version leaves the parameter's."""
+    assert read_parameter(reference(source, "text")) == RawValue("text", None, "0")
+
+
+def test_a_text_counts_before_bytes() -> None:
+    """A reference that has a text has no bytes."""
+    raw = read_parameter(reference({"versionId": VERSION, "secretBinary": buffer(b"ab")}, "text"))
+    assert raw == RawValue("text", None, VERSION)
+
+
+def test_other_parameters() -> None:
+    """A parameter that is no reference has its own version, and only a StringList is a list."""
+    assert read_parameter(golden("extension_parameter_list.json")) == RawValue(
+        "eu-west-1,us-east-1", None, "1", is_list=True
+    )
+    assert read_parameter({"Parameter": {"Version": 3, "Value": "a,b", "Type": "String"}}) == RawValue("a,b", None, "3")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        {"Parameter": None},
+        {"Parameter": {"Version": "1", "Value": "v"}},
+        {"Parameter": {"Version": 1, "Value": 5}},
+        {"Parameter": {"Version": 1}},
+    ],
+    ids=str,
+)
+def test_no_parameter(content: dict[str, Any]) -> None:
+    """A body without the fields of a parameter is none."""
+    assert read_parameter(content) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        {"VersionId": 5, "SecretString": "v"},
+        {"VersionId": VERSION},
+        {"VersionId": VERSION, "SecretString": "v", "SecretBinary": "AA=="},
+        {"VersionId": VERSION, "SecretString": 5, "SecretBinary": "AA=="},
+        {"VersionId": VERSION, "SecretBinary": "no base64"},
+        {"VersionId": VERSION, "SecretBinary": "AA"},
+    ],
+    ids=str,
+)
+def test_no_secret(content: dict[str, Any]) -> None:
+    """A body without the fields of a secret, or with two values, is none."""
+    assert read_secret(content) is None
+
+
+def test_secrets() -> None:
+    """A secret is a text or bytes, with its version, from the extension or the agent."""
+    assert read_secret({"VersionId": VERSION, "SecretString": "v"}) == RawValue("v", None, VERSION, from_agent=True)
+    binary: dict[str, Any] = {"VersionId": VERSION, "SecretString": None, "SecretBinary": "AP8=", "ResultMetadata": {}}
+    assert read_secret(binary) == RawValue(None, b"\x00\xff", VERSION)
