@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import builtins
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 FOREIGN_EXCEPTION = "foreign_exception"
 """In the place of the name of an exception class that is not Python's own: a name can be made of a value."""
@@ -79,8 +83,8 @@ _WORDS = {
     "not a UUID of the declared version": "uuid_version",
     "a number with too many digits": "decimal_max_digits decimal_max_places decimal_whole_digits",
     "is JSON, but no object": "no_json_object",
-    "has no text: declare Secret(...) in place of a reference": "no_text_value",
-    "is binary: declare it as bytes or SecretBytes": "secret_is_binary",
+    "has neither a text nor bytes": "no_text_value",
+    "is binary, and read as bytes or SecretBytes only": "secret_is_binary",
     "an object of Python is declared, which no text can be": (
         "needs_python_object is_instance_of is_subclass_of callable_type"
     ),
@@ -126,6 +130,24 @@ def is_exception(kind: str) -> bool:
 def blames_the_type(kind: str) -> bool:
     """Tell whether an error says something of the declared type, whatever the value is."""
     return kind in _FAULTS_OF_THE_TYPE or kind == FOREIGN_EXCEPTION or is_exception(kind)
+
+
+def advise(kinds: Sequence[str]) -> str:
+    """Say what to do about errors of these types."""
+    if any(map(blames_the_type, kinds)):
+        return _CORRECT_THE_TYPE
+    return _ADVICE.get(kinds[0], _CORRECT) if kinds else _CORRECT
+
+
+_CORRECT = "Correct the value in AWS, or the declared type."
+_CORRECT_THE_TYPE = (
+    "Correct the declared type or its validators, not the value: a validator refuses a value by raising ValueError."
+)
+_ADVICE = {
+    "no_text_value": "Where a Parameter refers to a secret, declare the secret itself: Secret(...).",
+    "secret_is_binary": "Declare it as bytes or SecretBytes, without key=.",
+}
+"""Where there is only one error, which is not about what the value says."""
 
 
 def _describe_absence(location: tuple[str | int, ...]) -> str:

@@ -991,7 +991,7 @@ class InvalidValueError(ResolutionError):
     problems: tuple[Problem, ...]
 
     def __init__(self, subject: Subject, expected: str, problems: Sequence[Problem]) -> None:
-        from lambdasecrets._words import blames_the_type  # noqa: PLC0415 - needed only where a value does not fit
+        from lambdasecrets._words import advise, blames_the_type  # noqa: PLC0415 - needed only for what does not fit
 
         self.expected, self.problems = expected, tuple(problems)
         listed = "".join(f"\n  - {problem}{_in_brackets(problem.words)}" for problem in self.problems)
@@ -1000,13 +1000,8 @@ class InvalidValueError(ResolutionError):
         super().__init__(
             subject,
             f"{what}{listed}\nThe value itself is not shown",
-            _REMEDY_FOR_THE_TYPE if is_type_at_fault else "Correct the value in AWS, or the declared type.",
+            advise([problem.type for problem in self.problems]),
         )
-
-
-_REMEDY_FOR_THE_TYPE = (
-    "Correct the declared type or its validators, not the value: a validator refuses a value by raising ValueError."
-)
 
 
 def _in_brackets(words: str) -> str:

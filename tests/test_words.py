@@ -3,7 +3,7 @@ from typing import get_args
 import pytest
 from pydantic_core import core_schema
 
-from lambdasecrets._words import FOREIGN_EXCEPTION, blames_the_type, describe, expect, is_exception
+from lambdasecrets._words import FOREIGN_EXCEPTION, advise, blames_the_type, describe, expect, is_exception
 
 TYPES = get_args(core_schema.ErrorType)
 OWN = ("no_json_object", "no_text_value", "secret_is_binary", "custom_error", FOREIGN_EXCEPTION)
@@ -69,3 +69,25 @@ def test_whose_fault(kind: str, is_fault: bool) -> None:
     """An exception other than ValueError, or a type that no text can become, is a fault of the declared type."""
     assert is_fault == blames_the_type(kind)
     assert not is_exception(kind) or describe((), kind) == "raised by the declared type, or by one of its validators"
+
+
+CORRECT = "Correct the value in AWS, or the declared type."
+NOT_THE_VALUE = (
+    "Correct the declared type or its validators, not the value: a validator refuses a value by raising ValueError."
+)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        ([], CORRECT),
+        (["int_parsing"], CORRECT),
+        (["TypeError"], NOT_THE_VALUE),
+        (["missing", "is_instance_of"], NOT_THE_VALUE),
+        (["no_text_value"], "Where a Parameter refers to a secret, declare the secret itself: Secret(...)."),
+        (["secret_is_binary"], "Declare it as bytes or SecretBytes, without key=."),
+    ],
+)
+def test_advice(kinds: list[str], expected: str) -> None:
+    """The remedy is about the value only where the value is at fault."""
+    assert expected == advise(kinds)

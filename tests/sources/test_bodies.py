@@ -6,8 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lambdasecrets import Parameter, ResolveEvent, resolve
 from lambdasecrets._sources.bodies import read_parameter, read_secret
 from lambdasecrets._sources.request import RawValue
+from lambdasecrets.dev.emulator import Emulator
+from lambdasecrets.dev.stores import MemoryStore
 from tests.properties import bounded
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -41,6 +44,21 @@ def test_a_reference_to_a_binary_secret_is_read() -> None:
     """The bytes of a binary secret are in the SourceResult of its reference."""
     raw = read_parameter(golden("extension_reference_binary.json"))
     assert raw == RawValue(None, b"\x00\xff\xfe>", "11111111-1111-4111-8111-111111111111")
+
+
+def test_a_reference_over_the_stand_in(emulator: Emulator, store: MemoryStore) -> None:
+    """A secret that is read through Parameter Store has its bytes, and another version when it was rotated."""
+    events: list[ResolveEvent] = []
+    store.put_secret("binary", bytes([0, 127, 128, 255]))
+    store.put_secret("text", "old")
+    reading = "/aws/reference/secretsmanager/"
+    for expected in ("old", "new"):
+        store.put_secret("text", expected)
+        assert resolve(Parameter(f"{reading}text"), str, on_resolve=events.append) == expected
+        assert resolve(Parameter(f"{reading}binary"), bytes, on_resolve=events.append) == bytes([0, 127, 128, 255])
+    values = [value for event in events for value in event.values]
+    assert [value.changed for value in values] == [False, False, True, False]
+    assert len({value.version for value in values}) == 3
 
 
 @bounded
