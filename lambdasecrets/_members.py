@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic_core import SchemaValidator, to_json
 
 from lambdasecrets._json import parse_json
+from lambdasecrets._schemas import NOT_FOR_READING, has_foreign_function, nodes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from pydantic_core import core_schema
 
@@ -61,8 +62,8 @@ class Scalars:
         # Without the user's functions, so that they run once, in the way that is chosen.
         pure = cast("core_schema.CoreSchema", _drop_functions(schema))
         self._pure = SchemaValidator(pure, {"cache_strings": "none"})
-        self._prefers_text = any(map(_is_read_as_text, _nodes(schema)))
-        self._declares_text = any(node.get("type") == "str" for node in _nodes(schema))
+        self._prefers_text = any(map(_is_read_as_text, nodes(schema)))
+        self._declares_text = any(node.get("type") == "str" for node in nodes(schema))
 
     def choose_json(self, characters: str) -> str | None:
         """Give the JSON to read a scalar by; None where its characters are to be read as a text.
@@ -128,24 +129,10 @@ def _drop_functions(part: object) -> Any:
     if not isinstance(part, dict):
         return part
     node = cast("dict[str, Any]", part)
-    if node.get("type") == "model" or _has_foreign_function(node):
+    if node.get("type") == "model" or has_foreign_function(node):
         inner = _drop_functions(node.get("schema", {"type": "any"}))
         return {**inner, "ref": node["ref"]} if "ref" in node else inner
-    return {name: _drop_functions(item) for name, item in node.items() if name not in _NOT_FOR_READING}
-
-
-def _nodes(part: object) -> Iterator[dict[str, Any]]:
-    """List every part of a schema that takes part in reading."""
-    if isinstance(part, dict):
-        node = cast("dict[str, Any]", part)
-        yield node
-        part = [item for name, item in node.items() if name not in _NOT_FOR_READING]
-    if isinstance(part, (list, tuple)):
-        for item in cast("Iterable[object]", part):
-            yield from _nodes(item)
-
-
-_NOT_FOR_READING = frozenset({"serialization", "metadata"})
+    return {name: _drop_functions(item) for name, item in node.items() if name not in NOT_FOR_READING}
 
 
 _EXACT = frozenset({"decimal", "fraction"})
@@ -154,12 +141,4 @@ _EXACT = frozenset({"decimal", "fraction"})
 def _is_read_as_text(node: dict[str, Any]) -> bool:
     is_after = node.get("type") == "function-after"
     is_coerced = node.get("coerce_numbers_to_str") is True
-    return node.get("type") in _EXACT or is_coerced or (_has_foreign_function(node) and not is_after)
-
-
-def _has_foreign_function(node: dict[str, Any]) -> bool:
-    if not str(node.get("type")).startswith("function-") or "function" not in node:
-        return False
-    function: Any = node["function"]["function"]
-    module = getattr(getattr(function, "func", function), "__module__", None) or ""
-    return module.partition(".")[0] not in {"pydantic", "pydantic_core"}
+    return node.get("type") in _EXACT or is_coerced or (has_foreign_function(node) and not is_after)

@@ -222,11 +222,40 @@ def _checker(where: str, declared: Any) -> _Checker:
         adapter: TypeAdapter[Any] = TypeAdapter(declared)
         adapter.rebuild()  # where pydantic waits for names that are yet to be defined: they must be there now
         expected = written(get_args(declared)[0] if get_origin(declared) is Annotated else declared)
-        return _Checker(expected, adapter.core_schema)
-    except Exception as error:  # noqa: BLE001 - making a schema runs what the type brings with it
-        problem = error
-    why = f"pydantic cannot read {written(declared)} ({type(problem).__name__})"
-    raise DeclarationError(where, why, "Declare a type that pydantic knows, or teach it yours.") from problem
+        checker = _Checker(expected, adapter.core_schema)
+    except Exception as error:
+        why = f"pydantic cannot read {written(declared)} ({type(error).__name__})"
+        raise DeclarationError(where, why, "Declare a type that pydantic knows, or teach it yours.") from error
+    if _has_constraints(checker.schema):
+        _refuse_misplaced_constraint(where, checker)
+    return checker
+
+
+def _has_constraints(schema: object) -> bool:
+    """Tell whether pydantic constrains by a function of its own what comes out of a type."""
+    if isinstance(schema, dict):
+        parts = cast("dict[str, object]", schema)
+        function: Any = parts.get("function")
+        return _is_constraint(getattr(function, "func", function)) or any(map(_has_constraints, parts.values()))
+    return isinstance(schema, (list, tuple)) and any(map(_has_constraints, cast("Iterable[object]", schema)))
+
+
+def _is_constraint(function: Any) -> bool:
+    module = getattr(function, "__module__", None)
+    return module in {"pydantic._internal._validators", "pydantic._internal._known_annotated_metadata"}
+
+
+def _refuse_misplaced_constraint(where: str, checker: _Checker) -> None:
+    from lambdasecrets._constraints import find_misplaced_constraint  # noqa: PLC0415 - few types have such constraints
+
+    name = find_misplaced_constraint(checker.schema)
+    if name is not None:
+        why = f"{checker.expected} has a constraint that pydantic cannot apply to the type that carries it: {name}"
+        remedy = (
+            "Take it out, or check the text before the type is made of it: "
+            "Annotated[SecretStr, BeforeValidator(str.strip)]."
+        )
+        raise DeclarationError(where, why, remedy)
 
 
 _TEXT_SCHEMAS = """

@@ -40,6 +40,7 @@ from pydantic import (
     SecretBytes,
     SecretStr,
     StrictInt,
+    StringConstraints,
     Tag,
     TypeAdapter,
     WrapValidator,
@@ -621,6 +622,35 @@ def test_refused(declared: Any, expected: str) -> None:
     assert f"Cannot use parameter 'x' of app.handler: {expected}" == refusal(declared)
 
 
+MISPLACED = (
+    "has a constraint that pydantic cannot apply to the type that carries it: {}. Take it out, or check the text "
+    "before the type is made of it: Annotated[SecretStr, BeforeValidator(str.strip)]."
+)
+
+
+class Misplaced(BaseModel):
+    password: Annotated[SecretStr, StringConstraints(strip_whitespace=True)]
+
+
+@pytest.mark.parametrize(
+    ("declared", "shown", "constraint"),
+    [
+        (Annotated[SecretStr, StringConstraints(strip_whitespace=True)], "SecretStr", "strip_whitespace"),
+        (Annotated[int, Field(max_length=3)], "int", "max_length"),
+        (Misplaced, "Misplaced", "strip_whitespace"),
+        (list[Misplaced], "list[tests.test_parsing.Misplaced]", "strip_whitespace"),
+    ],
+    ids=str,
+)
+def test_refused_constraint(declared: Any, shown: str, constraint: str) -> None:
+    """A constraint that fails for every value of its type is refused at import, wherever in the type it stands."""
+    expected = f"Cannot use parameter 'x' of app.handler: {shown} {MISPLACED.format(constraint)}"
+    assert expected == refusal(declared)
+    with pytest.raises(DeclarationError) as caught:
+        assembler("parameter 'x' of app.handler", _model(field=(declared, ...)))
+    assert MISPLACED.format(constraint) in str(caught.value)
+
+
 def test_refused_model() -> None:
     """A config model that pydantic cannot read is refused like any type."""
     with pytest.raises(DeclarationError) as caught:
@@ -1013,6 +1043,28 @@ def test_message() -> None:
         "The value itself is not shown. Correct the value in AWS, or the declared type."
     )
     assert error.problems == (Problem(("host",), "missing"), Problem(("port",), "int_parsing"))
+
+
+@pytest.mark.parametrize(
+    ("declared", "kind"),
+    [
+        (Annotated[SecretStr, AfterValidator(str.strip)], "TypeError"),
+        (Annotated[SecretStr, AfterValidator(lambda value: value.strip())], "AttributeError"),
+        (Annotated[SecretStr, AfterValidator(_raiser(lambda value: OwnError(value)))], "foreign_exception"),  # noqa: PLW0108 - is defined below
+    ],
+)
+def test_message_of_a_type_that_fails(declared: Any, kind: str) -> None:
+    """An error of the type is not blamed on the value: the message names the type and says nothing of AWS."""
+    assert str(read(declared, "hunter2")) == (
+        "Cannot resolve 'value' of app.handler, Secret('x'): the declared type SecretStr fails\n"
+        f"  - {kind} (raised by the declared type, or by one of its validators)\n"
+        "The value itself is not shown. Correct the declared type or its validators, not the value: a validator "
+        "refuses a value by raising ValueError."
+    )
+
+
+class OwnError(Exception):
+    pass
 
 
 def test_config_message() -> None:
