@@ -35,6 +35,8 @@ _LONGEST_CODE = 64
 _ARN_PARTS = 6
 _REFERENCE = "/aws/reference/secretsmanager/"
 _CURRENT = "AWSCURRENT"
+_SUFFIX = re.compile(r"-[A-Za-z0-9]{6}\Z")
+"""How AWS ends the ARN of a secret."""
 
 _TRANSIENT = frozenset(
     {
@@ -87,6 +89,7 @@ _CREDENTIALS = frozenset(
         "OptInRequired",
         "PartialCredentialsError",
         "RequestExpired",
+        "RequestTimeTooSkewed",
         "SSOError",
         "SSOTokenLoadError",
         "SignatureDoesNotMatch",
@@ -95,6 +98,10 @@ _CREDENTIALS = frozenset(
         "UnauthorizedSSOTokenError",
         "UnrecognizedClientException",
     }
+)
+
+_CLOCK_CODES = frozenset(
+    {"InvalidSignatureException", "RequestExpired", "RequestTimeTooSkewed", "SignatureDoesNotMatch"}
 )
 
 _NOT_FOUND = frozenset(
@@ -155,6 +162,7 @@ class _Asked(NamedTuple):
         selector: the declared version, stage or label in words; None for none.
         region: of its ARN; None where the name is no ARN.
         account: of its ARN; None where the name is no ARN.
+        has_suffix: whether it is a secret's ARN that ends as a whole one does.
         own_region: the function's; None where that is not known.
         role: the role it is read with; None for the caller's own.
     """
@@ -164,6 +172,7 @@ class _Asked(NamedTuple):
     selector: str | None
     region: str | None
     account: str | None
+    has_suffix: bool
     own_region: str | None
     role: str | None
 
@@ -184,6 +193,8 @@ class _Asked(NamedTuple):
     def here(self) -> str:
         if self.role:
             return "in the account of its role"
+        if self.account:
+            return f"in {self.region} of account {self.account}"
         return f"in {self.own_region} of this account" if self.own_region else "in this account and Region"
 
 
@@ -198,6 +209,7 @@ def _look_at(declaration: Secret | Parameter) -> _Asked:
         selector=_write_selector(declaration),
         region=parts[3] or None if is_arn else None,
         account=parts[4] or None if is_arn else None,
+        has_suffix=is_arn and not is_parameter and _SUFFIX.search(name) is not None,
         own_region=_settings.read_region(),
         role=declaration.role_arn,
     )
@@ -209,7 +221,7 @@ def _write_selector(declaration: Secret | Parameter) -> str | None:
         version, stage = declaration.version_id, declaration.version_stage
         named = [f"version {version!r}"] if version is not None else []
         named += [f"stage {stage!r}"] if stage is not None else []
-        return " and ".join(named) or None
+        return " with ".join(named) or None
     if declaration.version is not None:
         return f"version {declaration.version}"
     if declaration.label is not None:
@@ -327,20 +339,21 @@ def _judge_spelling(_: _Refusal) -> _Meaning:
 
 
 def _name_reference(asked: _Asked) -> str:
-    of_secrets = "See the error codes of GetSecretValue in the Secrets Manager API reference."
-    return (
-        "See the error codes of GetParameter in the Systems Manager API reference."
-        if asked.is_parameter
-        else of_secrets
-    )
+    api = "GetParameter in the Systems Manager" if asked.is_parameter else "GetSecretValue in the Secrets Manager"
+    return f"See the error codes of {api} API reference."
 
 
 def _judge_credentials(refusal: _Refusal) -> _Meaning:
-    whose = (
-        "the credentials that the agent runs with" if refusal.server == "agent" else "the credentials of this process"
-    )
+    is_agents = refusal.server == "agent"
+    whose = "the credentials that the agent runs with" if is_agents else "the credentials of this process"
     advice = f"Renew {whose}. On your own machine: `aws sso login`, or what else you log in with."
-    return _Meaning(CredentialsRejectedError, f"AWS does not accept {whose}, or there are none", advice)
+    if not is_agents and _settings.is_lambda():
+        advice = (
+            "Does something change AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY or AWS_SESSION_TOKEN inside the function? "
+            "Lambda sets all three, once."
+        )
+    clock = " Is the clock of the machine right?" if refusal.code in _CLOCK_CODES else ""
+    return _Meaning(CredentialsRejectedError, f"AWS does not accept {whose}, or there are none", f"{advice}{clock}")
 
 
 def _judge_full_agent(refusal: _Refusal) -> _Meaning:
@@ -381,21 +394,24 @@ def _judge_role(refusal: _Refusal) -> _Meaning:
 def _describe_denial(refusal: _Refusal, action: str) -> tuple[str, str]:
     """Give the reason and the advice: AWS says which policy it is that does not allow it."""
     asked, found = refusal.asked, _POLICY.search(refusal.message)
-    policy = found["policy"] if found else "identity-based policy"
     reason = f"{_whose_role(refusal)} may not read it"
     if action == "secretsmanager:DescribeSecret":
         reason = f"{_whose_role(refusal)} may read it, but not describe it, which the agent does before it reads anew"
     if asked.is_elsewhere:
-        reason = f"{reason}; {asked.elsewhere}"
-    if found and "deny" in found["effect"]:
-        return f"{reason}: the {policy} denies it", "Take {permissions} out of that Deny: no Allow helps against it."
-    if policy == "resource-based policy":
-        return reason, f"Allow {{permissions}} for that role in the resource policy of the {asked.kind}."
+        return f"{reason}; {asked.elsewhere}", _advise_move(asked)
     # With a role each permission says whose policy needs it.
-    advice = "Allow {permissions}." if asked.role else f"Allow {{permissions}} in {refusal.policy}."
-    if policy != "identity-based policy":
-        reason, advice = f"{reason}: the {policy} does not allow it", f"Allow {{permissions}} in that {policy} too."
-    return reason, f"{advice}{_advise_account(refusal)}"
+    allow = "Allow {permissions}" if asked.role else f"Allow {{permissions}} in {refusal.policy}"
+    if found is None or found[0] == "because no identity-based policy":
+        return reason, f"{allow}.{_advise_account(refusal)}"
+    if "deny" in found["effect"]:
+        return (
+            f"{reason}: the {found['policy']} denies it",
+            "Take {permissions} out of that Deny: no Allow helps against it.",
+        )
+    if found["policy"] == "resource-based policy":
+        theirs = _advise_account(refusal) or f" Allow it for that role in the resource policy of the {asked.kind} too."
+        return reason, f"{allow}.{theirs}"
+    return f"{reason}: the {found['policy']} does not allow it", "Allow {permissions} there too."
 
 
 def _whose_role(refusal: _Refusal) -> str:
@@ -408,10 +424,20 @@ def _advise_account(refusal: _Refusal) -> str:
     if asked.account is None or (caller and caller["account"] == asked.account):
         return ""
     is_other = f"The ARN is of account {asked.account}, which is not the role's"
-    condition = is_other if caller else f"If account {asked.account} is not the role's own"
+    condition = is_other if caller else f"If account {asked.account} of the ARN is not the role's own"
     if asked.is_parameter:
-        return f" {condition}: the parameter must be shared with it (AWS RAM)."
-    return f" {condition}: the resource policy of the secret and the policy of its key must allow the role too."
+        return f" {condition}: that account must share the parameter (AWS RAM)."
+    return (
+        f" {condition}: the resource policy of the secret must allow the role too, and so must the policy of its key, "
+        "which has to be a customer-managed one."
+    )
+
+
+def _advise_move(asked: _Asked) -> str:
+    """Say what to do about an ARN of another Region: who asks, asks in its own."""
+    copy = "keep the parameter" if asked.is_parameter else "replicate the secret"
+    where = f"in {asked.own_region} too" if asked.is_parameter else f"to {asked.own_region}"
+    return f"Run the function in {asked.region}. Or {copy} {where}, and declare its name."
 
 
 def _judge_absence(refusal: _Refusal) -> _Meaning:
@@ -419,13 +445,17 @@ def _judge_absence(refusal: _Refusal) -> _Meaning:
     if refusal.code in _VERSION_CODES or _NO_VERSION.search(refusal.message):
         return _Meaning(NotFoundError, *_describe_missing_version(asked))
     if asked.is_elsewhere:
-        move = "Keep it there too" if asked.is_parameter else "Replicate it there"
-        advice = f"Run the function in the Region of the ARN. Or: {move[0].lower()}{move[1:]}, and declare the name."
-        return _Meaning(NotFoundError, f"it does not exist here: {asked.elsewhere}", advice)
+        return _Meaning(NotFoundError, f"it does not exist here: {asked.elsewhere}", _advise_move(asked))
     is_precise = asked.is_parameter or "find the specified secret." in refusal.message
     selector = f", or has no {asked.selector}" if asked.selector and not is_precise else ""
-    advice = f"Check the name and the Region.{_advise_account(refusal)}"
+    advice = f"Check the name and the Region.{_WHOLE_ARN if asked.has_suffix else ''}{_advise_account(refusal)}"
     return _Meaning(NotFoundError, f"it does not exist {asked.here}{selector}", advice)
+
+
+_WHOLE_ARN = (
+    " AWS takes what ends in a hyphen and six characters for a whole ARN: if the name itself ends so, declare it with "
+    "the suffix that AWS gave it."
+)
 
 
 def _describe_missing_version(asked: _Asked) -> tuple[str, str]:
@@ -441,7 +471,7 @@ def _judge_key(refusal: _Refusal) -> _Meaning:
     reason = f"its KMS key cannot be used by {refusal.role}"
     advice = (
         f"Allow kms:Decrypt on its customer-managed key, in {refusal.policy} and in the key's own, and see that the "
-        "key is enabled."
+        f"key is enabled.{_advise_account(refusal)}"
     )
     return _Meaning(DecryptionError, reason, advice)
 
