@@ -229,7 +229,8 @@ def _read_fault(request: Request, fault: Fault, deadline: Deadline) -> Verdict:
         return make_late_error(request, deadline)
     if fault is Fault.EXHAUSTED:
         return TooManyOpenFilesError(request.subject)
-    return ProtocolError(request.subject, None, fault.value)
+    remedy = "Correct the name that is declared." if fault is Fault.UNSENDABLE else None
+    return ProtocolError(request.subject, None, fault.value, remedy)
 
 
 def make_late_error(request: Request, deadline: Deadline) -> DeadlineExceededError:
