@@ -1,25 +1,55 @@
-"""Direct calls to AWS, past the extension's cache. boto3 enters here, when it is first needed."""
+"""Values from AWS itself, past every cache: one call at a time for each value, in threads of our own.
+
+A call that is under way, and for a second its answer, is everybody's: a pool with ten refused logins asks once. What
+is not shared is an end that says nothing of the value: a transient error, and the end of the time of who asked first.
+"""
 
 from __future__ import annotations
 
-from contextlib import suppress
-from functools import lru_cache
+import os
+import threading
+import time
+from collections import deque
+from contextvars import copy_context
+from hashlib import blake2b
 from importlib.util import find_spec
-from queue import Empty, SimpleQueue
-from threading import Thread
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
-from lambdasecrets._declarations import Parameter, Secret
+from lambdasecrets._clock import Moment
+from lambdasecrets._declarations import Secret
+from lambdasecrets._sources import boto, refusals
+from lambdasecrets._sources.log_filter import LogFilter
 from lambdasecrets._sources.request import RawValue
-from lambdasecrets.errors import AnswerError, DeadlineExceededError
+from lambdasecrets.errors import (
+    AnswerError,
+    AwsUnavailableError,
+    CredentialsRejectedError,
+    DeadlineExceededError,
+    ProtocolError,
+    ServerError,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from lambdasecrets._clock import Deadline
+    from lambdasecrets._declarations import Parameter
+    from lambdasecrets._sources.boto import Caller, Outcome
     from lambdasecrets._sources.request import Fetched, Request
+    from lambdasecrets.errors import ResolutionError
 
-_LONGEST_CALL_SECONDS = 5.0
+SHARED_SECONDS = 1.0
+"""How long an answer is given to whoever else asks for the same."""
+MOST_THREADS = 32
+"""More calls at the same time wait for a thread."""
+_THREADS_FOR_A_BATCH = 4
+_ATTEMPTS = 3
+_FIRST_WAIT_SECONDS = 0.1
+_SHORTEST_ATTEMPT_SECONDS = 0.05
+_OK = 200
+_KEY_BYTES = 16
+
+_Key = tuple[object, ...]
 
 
 def is_installed() -> bool:
@@ -32,65 +62,350 @@ def fetch(requests: Sequence[Request], deadline: Deadline) -> dict[str, Fetched]
 
     Args:
         requests: what to ask for.
-        deadline: when to be done.
+        deadline: when to be done. Waiting for a thread, and loading boto3, are inside it.
 
     Returns:
         For each path its value or its error.
     """
-    answered: SimpleQueue[tuple[str, Fetched]] = SimpleQueue()
-    # A thread, because nothing else bounds it: on a small function loading boto3 alone can take seconds.
-    Thread(target=_ask, args=(requests, answered), name="lambdasecrets-direct", daemon=True).start()
-    got: dict[str, Fetched] = {}
-    while len(got) < len(requests) and deadline.left():
-        with suppress(Empty):
-            path, answer = answered.get(timeout=deadline.left())
-            got[path] = answer
-    late = [request for request in requests if request.path not in got]
-    return got | {item.path: DeadlineExceededError(item.subject, deadline.seconds, deadline.bound) for item in late}
+    calls = _desk.fetch({request.path: request.declaration for request in requests}, deadline)
+    return {request.path: _read_call(request, calls.get(request.path), deadline) for request in requests}
 
 
-def _ask(requests: Sequence[Request], answered: SimpleQueue[tuple[str, Fetched]]) -> None:
-    for request in requests:
-        answered.put((request.path, _fetched(request)))
+def forget() -> None:
+    """Forget the answers of the last second, and the credentials of roles."""
+    global _desk  # noqa: PLW0603 - one for the process
+    _desk = _Desk()
 
 
-def _fetched(request: Request) -> Fetched:
-    from botocore.exceptions import ClientError
+class _Call:
+    """One value that AWS is asked for, by one thread for all that want it.
 
-    try:
-        return _value(request.declaration)
-    except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "unknown")
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    except Exception as error:  # noqa: BLE001 - a thread that dies of its error leaves the caller waiting
-        code, status = type(error).__name__, 0
-    return AnswerError(request.subject, code, status, request.declaration.permissions())
+    Args:
+        key: what is asked for, and with what.
+        declaration: the same, for who asks.
+        deadline: of who asked first.
+        errand: the batch of who asked first.
+
+    Attributes:
+        outcome: what came of it; None until then.
+        attempts: how often AWS was asked.
+        seconds: over how long.
+        is_given_up: whether who asked first has no time left.
+    """
+
+    __slots__ = (
+        "_answered_at",
+        "_context",
+        "attempts",
+        "deadline",
+        "declaration",
+        "errand",
+        "is_given_up",
+        "key",
+        "outcome",
+        "seconds",
+    )
+
+    def __init__(self, key: _Key, declaration: Secret | Parameter, deadline: Deadline, errand: _Errand) -> None:
+        self.key, self.declaration, self.deadline, self.errand = key, declaration, deadline, errand
+        self._context = copy_context()
+        self._answered_at: Moment | None = None
+        self.outcome: Outcome | None = None
+        self.attempts, self.seconds, self.is_given_up = 0, 0.0, False
+
+    def perform(self) -> Outcome:
+        """Ask AWS, in the context of who asked first. Raises nothing."""
+        return self._context.run(self._ask) if self.is_wanted() else boto.Unasked("nobody waits", for_credentials=False)
+
+    def settle(self, outcome: Outcome) -> None:
+        """Take down what came of it."""
+        self.outcome, self._answered_at = outcome, _now()
+
+    def is_wanted(self) -> bool:
+        """Tell whether who asked first may still wait for it."""
+        return not self.is_given_up and self.deadline.left() > 0.0
+
+    def is_definite(self) -> bool:
+        """Tell whether what came of it is true for everybody."""
+        return self.outcome is not None and _is_definite(self.outcome)
+
+    def is_recent(self) -> bool:
+        """Tell whether what came of it is still given to who asks now."""
+        return self._answered_at is not None and 0.0 <= _now().since(self._answered_at) <= SHARED_SECONDS
+
+    def _ask(self) -> Outcome:
+        began = time.monotonic()
+        while True:
+            outcome = self.errand.ask(self.declaration)
+            self.attempts += 1
+            self.seconds = time.monotonic() - began
+            wait = _draw_wait(self.attempts)
+            is_last = self.attempts >= _ATTEMPTS or self.deadline.left() < wait + _SHORTEST_ATTEMPT_SECONDS
+            if is_last or not _is_transient(outcome):
+                return outcome
+            time.sleep(wait)
 
 
-def _value(declaration: Secret | Parameter) -> RawValue:
-    return _secret(declaration) if isinstance(declaration, Secret) else _parameter(declaration)
+class _Wish:
+    """What one caller waits for: a call of its own, or another's.
+
+    Args:
+        path: by which the caller knows it.
+        key: what it is, and with what it is asked for.
+        declaration: what is declared.
+    """
+
+    __slots__ = ("call", "declaration", "is_own", "key", "path")
+
+    def __init__(self, path: str, key: _Key, declaration: Secret | Parameter) -> None:
+        self.path, self.key, self.declaration = path, key, declaration
+        self.call: _Call | None = None
+        self.is_own = False
+
+    def is_settled(self) -> bool:
+        """Tell whether there is an outcome, and one for this caller."""
+        return self.call is not None and (self.call.is_definite() or (self.is_own and self.call.outcome is not None))
+
+    def needs_call(self) -> bool:
+        """Tell whether there is no call, or one that ended without an outcome for this caller."""
+        if self.call is None:
+            return True
+        has_ended = self.call.outcome is not None or not self.call.is_wanted()
+        return has_ended and not self.is_own and not self.call.is_definite()
+
+    def give_up(self) -> None:
+        """Leave: who else waits for a call of this caller's has to ask anew, unless it has ended."""
+        if self.call is not None and self.is_own:
+            self.call.is_given_up = True
 
 
-@lru_cache(maxsize=2)
-def _client(service: str) -> Any:
-    import boto3
-    from botocore.config import Config
+class _Errand:
+    """The calls of one batch, which share what boto3 found when the first of them was made.
 
-    seconds = _LONGEST_CALL_SECONDS
-    limits = Config(connect_timeout=seconds, read_timeout=seconds, retries={"total_max_attempts": 1})
-    # A session of its own: boto3's default one is not safe in threads. Untyped: `client` has hundreds of overloads.
-    return cast("Any", boto3).Session().client(service, config=limits)
+    Args:
+        caller: asks AWS.
+    """
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._lock = threading.Lock()
+        self._open = 0
+
+    def enter(self) -> None:
+        """Count a call in."""
+        with self._lock:
+            self._open += 1
+
+    def leave(self) -> None:
+        """Count a call out; close the connections after the last."""
+        with self._lock:
+            self._open -= 1
+            is_over = not self._open
+        if is_over:
+            self._caller.close()
+
+    def ask(self, declaration: Secret | Parameter) -> Outcome:
+        """Ask AWS once. Raises nothing: a thread that dies of an error leaves others waiting."""
+        try:
+            return self._caller.ask(declaration)
+        except BaseException as error:  # noqa: BLE001 - to load boto3 can raise anything
+            return boto.Unasked(boto.name_error(error), for_credentials=False)
 
 
-def _secret(secret: Secret) -> RawValue:
-    wanted = {"SecretId": secret.name, "VersionId": secret.version_id, "VersionStage": secret.version_stage}
-    given = {name: value for name, value in wanted.items() if value is not None}
-    answer = _client("secretsmanager").get_secret_value(**given)
-    return RawValue(answer.get("SecretString"), answer.get("SecretBinary"), answer["VersionId"])
+class _Desk:
+    """Where calls are handed in, shared, and taken by threads."""
+
+    def __init__(self) -> None:
+        self._roles, self._log_filter = boto.Roles(), LogFilter()
+        self._process_key = os.urandom(_KEY_BYTES)
+        self._changed = threading.Condition()
+        self._calls: dict[_Key, _Call] = {}
+        self._queue: deque[_Call] = deque()
+        self._threads: set[threading.Thread] = set()
+        self._idle = 0
+
+    def fetch(self, declarations: Mapping[str, Secret | Parameter], deadline: Deadline) -> dict[str, _Call]:
+        """Give the calls that have an outcome when the deadline passes, by path."""
+        where = self._fingerprint_environment()
+        wishes = [_Wish(path, _make_key(where, wanted), wanted) for path, wanted in declarations.items()]
+        caller = boto.Caller(deadline.left(), self._roles, boto.find_stand_in(), self._log_filter.cover)
+        errand = _Errand(caller)
+        with self._changed:
+            while deadline.left():
+                made = [self._hand_in(wish, deadline, errand) for wish in wishes if wish.needs_call()]
+                self._start_threads(has_more=any(made))
+                if not self._wait([wish for wish in wishes if not wish.is_settled()], deadline):
+                    break
+            for wish in wishes:
+                wish.give_up()
+        return {wish.path: wish.call for wish in wishes if wish.call is not None and wish.is_settled()}
+
+    def _fingerprint_environment(self) -> bytes:
+        """Tell apart where, and as whom, AWS is asked, without keeping credentials."""
+        variables = [(name, os.environ.get(name)) for name in sorted(os.environ) if name.startswith("AWS_")]
+        return blake2b(repr(variables).encode("utf-8", "surrogatepass"), key=self._process_key).digest()
+
+    def _hand_in(self, wish: _Wish, deadline: Deadline, errand: _Errand) -> bool:
+        """Take the call that there is for a wish, or make one. True for a new one."""
+        call = self._calls.get(wish.key)
+        if call is not None and (call.is_wanted() if call.outcome is None else call.is_definite() and call.is_recent()):
+            wish.call, wish.is_own = call, False
+            return False
+        wish.call, wish.is_own = _Call(wish.key, wish.declaration, deadline, errand), True
+        errand.enter()
+        self._calls[wish.key] = wish.call
+        self._queue.append(wish.call)
+        return True
+
+    def _wait(self, wishes: Sequence[_Wish], deadline: Deadline) -> bool:
+        """Wait for a change. False where there is nothing to wait for, or no time."""
+        if not wishes:
+            return False
+        others = [wish.call for wish in wishes if wish.call is not None and not wish.is_own]
+        left = deadline.left()
+        shortest = min((call.deadline.left() for call in others), default=left)
+        if self._changed.wait(min(left, shortest)):
+            return True
+        # By the time that passed, not by a clock: in tests that one can stand still.
+        for call in others:
+            call.is_given_up = call.is_given_up or call.deadline.left() <= shortest
+        return shortest < left
+
+    # --- Threads ----------------------------------------------------------------------------------------------------
+
+    def _start_threads(self, *, has_more: bool) -> None:
+        """Have threads for what waits: some for what was handed in, and one at the least."""
+        self._changed.notify(len(self._queue))
+        # Counted, not kept count of: an interrupt between two lines would leave a wrong number for ever.
+        self._threads = {thread for thread in self._threads if thread.is_alive()}
+        most = _THREADS_FOR_A_BATCH if has_more else 1 - len(self._threads)
+        missing = min(len(self._queue) - self._idle, most)
+        for _ in range(min(missing, MOST_THREADS - len(self._threads))):
+            thread = threading.Thread(target=self._work, name="lambdasecrets-aws", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the system has no thread left
+                break
+            self._threads.add(thread)
+        if not self._threads:
+            while self._queue:
+                self._queue.popleft().settle(boto.Unasked("no thread could be started", for_credentials=False))
+
+    def _work(self) -> None:
+        performed: list[_Call] = []
+        while (call := self._take(performed)) is not None:
+            with self._log_filter.drop_records():
+                outcome = call.perform()
+                with self._changed:
+                    call.settle(outcome)
+                    self._changed.notify_all()
+                call.errand.leave()
+            performed.append(call)
+            del outcome, call
+
+    def _take(self, performed: list[_Call]) -> _Call | None:
+        """Wait for a call. None where none comes while an answer is shared: then the thread ends, and forgets them."""
+        with self._changed:
+            self._idle += 1
+            self._changed.wait_for(lambda: self._queue, SHARED_SECONDS)
+            self._idle -= 1
+            for call in performed:
+                if (not self._queue or not call.is_recent()) and self._calls.get(call.key) is call:
+                    del self._calls[call.key]
+            if not self._queue:
+                return None
+            performed[:] = [call for call in performed if call.is_recent()]
+            return self._queue.popleft()
 
 
-def _parameter(parameter: Parameter) -> RawValue:
-    selector = parameter.label or parameter.version
-    name = f"{parameter.name}:{selector}" if selector else parameter.name
-    answer = _client("ssm").get_parameter(Name=name, WithDecryption=parameter.decrypt)["Parameter"]
-    return RawValue(answer.get("Value"), None, str(answer["Version"]), is_list=answer["Type"] == "StringList")
+_desk = _Desk()
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - only Windows is without it, and without forks
+    os.register_at_fork(after_in_child=forget)
+
+
+def _make_key(where: bytes, wanted: Secret | Parameter) -> _Key:
+    if isinstance(wanted, Secret):
+        stage = wanted.version_stage or (None if wanted.version_id else "AWSCURRENT")
+        return where, "secret", wanted.name, wanted.version_id, stage, getattr(wanted, "role_arn", None)
+    return where, "parameter", wanted.name, wanted.version, wanted.label, wanted.decrypt
+
+
+def _draw_wait(attempt: int) -> float:
+    chance = int.from_bytes(os.urandom(1), "big") / 255
+    return _FIRST_WAIT_SECONDS * 2.0 ** (attempt - 1) * (0.5 + chance)
+
+
+def _now() -> Moment:
+    return Moment(time.monotonic(), time.time())
+
+
+# --- What an outcome means ------------------------------------------------------------------------------------------
+
+
+def _is_definite(outcome: Outcome) -> bool:
+    """Tell whether an outcome is true for everybody who asks the same."""
+    if isinstance(outcome, boto.Refusal):
+        return not _is_transient(outcome)
+    return isinstance(outcome, (RawValue, boto.Unreadable))
+
+
+def _is_transient(outcome: Outcome) -> bool:
+    """Tell whether the next attempt may have another outcome."""
+    if isinstance(outcome, boto.Refusal):
+        return refusals.is_transient(outcome.code, outcome.status, outcome.message)
+    return isinstance(outcome, boto.Unreached)
+
+
+def _read_call(request: Request, call: _Call | None, deadline: Deadline) -> Fetched:
+    outcome = None if call is None else call.outcome
+    if call is None or outcome is None:
+        return DeadlineExceededError(request.subject, deadline.seconds, deadline.bound, server="aws")
+    if isinstance(outcome, RawValue):
+        return outcome
+    if isinstance(outcome, boto.Refusal):
+        return _read_refusal(request, call, outcome)
+    if isinstance(outcome, boto.Unreached):
+        return AwsUnavailableError(request.subject, outcome.endpoint, outcome.code)
+    if isinstance(outcome, boto.Unasked):
+        return _read_failure(request, outcome)
+    return ProtocolError(request.subject, _OK, "of AWS has no value that can be read", _ANOTHER_ENDPOINT)
+
+
+_ANOTHER_ENDPOINT = "Does a setting of boto3 (AWS_ENDPOINT_URL, a profile, a proxy) lead to what is not AWS?"
+
+
+def _read_refusal(request: Request, call: _Call, refusal: boto.Refusal) -> ResolutionError:
+    if _is_transient(refusal):
+        code = refusals.write_code(refusal.code)
+        return ServerError(request.subject, refusal.status, call.attempts, call.seconds, server="aws", code=code)
+    message = _ROLE_DENIED if refusal.is_of_role else refusal.message
+    return refusals.read_refusal(request, refusal.code, refusal.status, message, server="aws")
+
+
+_ROLE_DENIED = "not authorized to perform: sts:AssumeRole"
+"""How AWS says that a role may not be assumed: not every service that speaks for STS does."""
+
+
+def _read_failure(request: Request, failure: boto.Unasked) -> ResolutionError:
+    permissions = request.declaration.permissions()
+    if failure.for_credentials:
+        return CredentialsRejectedError(
+            request.subject,
+            failure.code,
+            0,
+            permissions,
+            server="aws",
+            reason="boto3 has no credentials for AWS",
+            advice="In a function: does something change its AWS_ variables? On your own machine: `aws sso login`, or "
+            "what else you log in with; AWS_PROFILE says which profile.",
+        )
+    return AnswerError(
+        request.subject,
+        failure.code,
+        0,
+        permissions,
+        server="aws",
+        reason="boto3 could not ask AWS",
+        advice="Look at what boto3 is configured by: AWS_REGION, AWS_ENDPOINT_URL, a profile.",
+    )

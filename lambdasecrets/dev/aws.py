@@ -94,6 +94,8 @@ class AwsStore:
         self._secrets_limits = _limits(max_connections, secrets_timeout)
         self._secrets = self._session.client("secretsmanager", config=self._secrets_limits)
         self._parameters = self._session.client("ssm", config=_limits(max_connections, parameters_timeout))
+        # Now, as the others: what the environment says later may lead to the stand-in that this store is behind.
+        self._sts = self._session.client("sts", config=self._secrets_limits)
         self._lock = threading.Lock()
         self._roles: dict[str, _AssumedRole] = {}
 
@@ -157,11 +159,12 @@ class AwsStore:
             return role.secrets
 
     def _assume(self, role_arn: str) -> _AssumedRole:
-        sts = self._session.client("sts", config=self._secrets_limits)
-        issued = sts.assume_role(RoleArn=role_arn, RoleSessionName=_ROLE_SESSION)["Credentials"]
+        issued = self._sts.assume_role(RoleArn=role_arn, RoleSessionName=_ROLE_SESSION)["Credentials"]
         client = self._session.client(
             "secretsmanager",
             config=self._secrets_limits,
+            endpoint_url=self._secrets.meta.endpoint_url,
+            region_name=self._secrets.meta.region_name,
             aws_access_key_id=issued["AccessKeyId"],
             aws_secret_access_key=issued["SecretAccessKey"],
             aws_session_token=issued["SessionToken"],

@@ -1,28 +1,37 @@
-"""Values from AWS itself, past the extension's cache: moto stands in for AWS."""
+"""Values from AWS itself, past every cache: moto and the stand-in stand in for AWS."""
 
 from __future__ import annotations
 
+import contextvars
 import logging
+import os
+import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
 
 from lambdasecrets import Parameter, Secret, errors, inject_secrets
-from lambdasecrets._clock import deadline
+from lambdasecrets._clock import Deadline, Moment
 from lambdasecrets._sources import direct
 from lambdasecrets._sources.request import Fetched, RawValue, Request
+from lambdasecrets.dev import faults
 from lambdasecrets.dev._emulator.http_server import Connection
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore
 from lambdasecrets.errors import ResolutionError, Subject
+from tests.dev.asking import until
 from tests.dev.aws_double import REGION, AwsDouble, running_aws
 from tests.serving import serving
 
 SECONDS = 30.0
 ACCESS = {"AWS_ACCESS_KEY_ID": "made-up", "AWS_SECRET_ACCESS_KEY": "made-up", "AWS_DEFAULT_REGION": REGION}
+THROTTLED = b'{"__type": "ThrottlingException", "message": "Rate exceeded"}'
 
 
 @pytest.fixture(scope="module")
@@ -41,18 +50,43 @@ def aws(moto: AwsDouble, monkeypatch: pytest.MonkeyPatch) -> AwsDouble:
 
 
 def lead_to(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lead boto3 to a URL, and let it make new clients."""
+    """Lead boto3 to a URL that is no stand-in's, and forget what was asked elsewhere."""
     for name, value in {**ACCESS, "AWS_ENDPOINT_URL": url}.items():
         monkeypatch.setenv(name, value)
-    for name in ("AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_SSM"):
+    for name in ("AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_SSM", "AWS_ENDPOINT_URL_STS"):
         monkeypatch.delenv(name, raising=False)
-    direct._client.cache_clear()
+    direct.forget()
+
+
+def limit(seconds: float = SECONDS) -> Deadline:
+    """Set a deadline."""
+    return Deadline(time.monotonic() + seconds, seconds, "timeout")
+
+
+def ask_for(*declarations: Secret | Parameter, seconds: float = SECONDS) -> list[Fetched]:
+    """Ask for values in one batch."""
+    requests = [
+        Request(f"/{number}", declaration, Subject("app.handler", ("x",), (str(declaration),)))
+        for number, declaration in enumerate(declarations)
+    ]
+    answers = direct.fetch(requests, limit(seconds))
+    return [answers[request.path] for request in requests]
 
 
 def fetch(declaration: Secret | Parameter, seconds: float = SECONDS) -> Fetched:
     """Ask for one value."""
-    request = Request("/a/path", declaration, Subject("app.handler", ("x",), (str(declaration),)))
-    return direct.fetch([request], deadline(seconds))["/a/path"]
+    return ask_for(declaration, seconds=seconds)[0]
+
+
+def text(fetched: Fetched) -> str | None:
+    """Take the text out of a value."""
+    assert isinstance(fetched, RawValue), fetched
+    return fetched.text
+
+
+def calls(emulator: Emulator) -> list[str | None]:
+    """List what was asked of AWS's API."""
+    return [record.name for record in emulator.requests if record.api is not None]
 
 
 def test_gives_secrets(aws: AwsDouble) -> None:
@@ -83,12 +117,80 @@ def test_gives_parameters(aws: AwsDouble) -> None:
     assert fetch(Parameter("/secure", decrypt=False)) != RawValue("clear", None, "1")
 
 
+def test_gives_references(emulator: Emulator, store: MemoryStore) -> None:
+    """A reference to a secret comes, in its current version and in another one."""
+    store.put_secret("s", "old")
+    store.put_secret("s", "new")
+    name = "/aws/reference/secretsmanager/s"
+    got = ask_for(Parameter(name), Parameter(name, label="AWSPREVIOUS"), Parameter(f"{name}:AWSPREVIOUS"))
+    assert [text(item) for item in got] == ["new", "old", "old"]
+
+
+def test_gives_a_batch(emulator: Emulator, store: MemoryStore) -> None:
+    """Many values come side by side, those that are missing as errors, over few connections."""
+    for number in range(20):
+        store.put_secret(f"s{number}", f"value {number}")
+    store.put_parameter("/p", "parameter")
+    got = ask_for(*(Secret(f"s{number}") for number in range(20)), Parameter("/p"), Secret("missing"))
+    assert [text(item) for item in got[:-1]] == [*(f"value {number}" for number in range(20)), "parameter"]
+    assert isinstance(got[-1], errors.NotFoundError)
+    assert len({record.connection for record in emulator.requests}) <= 2 * 4
+
+
+def test_asks_what_boto3_would_not_ask(aws: AwsDouble) -> None:
+    """What boto3 takes for no valid version is asked all the same: AWS says what it is."""
+    aws.client("secretsmanager").create_secret(Name="s", SecretString="text")
+    got = fetch(Secret("s", version_id="short"))
+    assert isinstance(got, errors.AnswerError)
+    assert got.status in {400, 404}
+
+
 def test_says_why_aws_refused(aws: AwsDouble) -> None:
-    """What AWS refuses is an error with its code."""
-    assert str(fetch(Secret("missing"))) == (
-        "Cannot resolve 'x' of app.handler, Secret('missing'): AWS answered with an error (ResourceNotFoundException, "
-        "status 404). See the error codes of GetSecretValue in the Secrets Manager API reference."
-    )
+    """What AWS refuses is an error that knows the cause."""
+    got = fetch(Secret("missing"))
+    assert isinstance(got, errors.NotFoundError)
+    assert (got.code, got.server) == ("ResourceNotFoundException", "aws")
+    assert isinstance(fetch(Parameter("/missing")), errors.NotFoundError)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b'{"__type": "AccessDeniedException", "Message": "Access to KMS is not allowed"}', errors.DecryptionError),
+        (b'{"__type": "DecryptionFailure", "Message": ""}', errors.DecryptionError),
+        (b'{"__type": "AccessDeniedException", "Message": "no"}', errors.AccessDeniedError),
+        (b'{"__type": "ExpiredTokenException", "message": "expired"}', errors.CredentialsRejectedError),
+        (b'{"__type": "UnrecognizedClientException"}', errors.CredentialsRejectedError),
+        (
+            b'{"__type": "InvalidRequestException", "Message": "because it was marked for deletion."}',
+            errors.MarkedForDeletionError,
+        ),
+        (b'{"__type": "NeverHeardOf", "Message": "a sentence"}', errors.AnswerError),
+        (b"<html>", errors.AnswerError),
+    ],
+)
+def test_knows_the_cause(emulator: Emulator, body: bytes, kind: type[errors.AnswerError]) -> None:
+    """Each of AWS's answers is the error that says what to do."""
+    emulator.inject(faults.Reply(400, body), times=None)
+    got = fetch(Secret("s"))
+    assert type(got) is kind
+    assert "sentence" not in str(got)
+
+
+def test_a_denied_value(emulator: Emulator, store: MemoryStore) -> None:
+    """What the stand-in denies is denied by AWS too."""
+    store.put_secret("s", "text")
+    store.deny("s")
+    assert isinstance(fetch(Secret("s")), errors.AccessDeniedError)
+
+
+def test_an_answer_without_a_value(emulator: Emulator) -> None:
+    """An answer of AWS's that has no value is no value."""
+    emulator.inject(faults.Reply(200, b"{}"), times=None)
+    for declaration in (Secret("s"), Parameter("/p")):
+        got = fetch(declaration)
+        assert isinstance(got, errors.ProtocolError)
+        assert got.why == "the answer (200) of AWS has no value that can be read"
 
 
 @pytest.mark.parametrize(
@@ -96,7 +198,7 @@ def test_says_why_aws_refused(aws: AwsDouble) -> None:
     [
         ("AWS_DEFAULT_REGION", None, "NoRegionError"),
         ("AWS_ENDPOINT_URL", "no url", "ValueError"),
-        ("AWS_ENDPOINT_URL", "http://127.0.0.1:1", "EndpointConnectionError"),
+        ("AWS_RETRY_MODE", "none", "InvalidRetryModeError"),
     ],
 )
 def test_says_why_aws_was_not_asked(
@@ -106,29 +208,428 @@ def test_says_why_aws_was_not_asked(
     monkeypatch.delenv(name) if value is None else monkeypatch.setenv(name, value)
     got = fetch(Secret("s"))
     assert isinstance(got, errors.AnswerError)
-    assert (got.code, got.status) == (code, 0)
+    assert (got.status, got.reason) == (0, "boto3 could not ask AWS")
+    assert got.code == code
 
 
-def test_no_answer_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What has no answer when the time is over is an error."""
-    asked, over = threading.Event(), threading.Event()
+def test_says_that_nobody_answered(aws: AwsDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing listens the error names what did not answer, and nothing answered."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    got = fetch(Secret("s"))
+    assert isinstance(got, errors.AwsUnavailableError)
+    assert (got.endpoint, got.code) == ("http://127.0.0.1:1", "EndpointConnectionError")
+    assert "answered" not in got.why
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{"AWS_ACCESS_KEY_ID": None}, {"AWS_SECRET_ACCESS_KEY": None}, {"AWS_PROFILE": "missing"}],
+)
+def test_says_that_there_are_no_credentials(
+    aws: AwsDouble, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variables: dict[str, str | None]
+) -> None:
+    """Where boto3 has no credentials the error says so, and no answer of AWS's is claimed."""
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    for name, value in variables.items():
+        monkeypatch.delenv(name) if value is None else monkeypatch.setenv(name, value)
+    got = fetch(Secret("s"))
+    assert isinstance(got, errors.CredentialsRejectedError)
+    assert got.reason == "boto3 has no credentials for AWS"
+
+
+# --- Time -----------------------------------------------------------------------------------------------------------
+
+
+def hanging(asked: threading.Event, over: threading.Event) -> Callable[[Connection], None]:
+    """Give a server that reads a request and says nothing."""
 
     def serve(connection: Connection) -> None:
         connection.read_request()
         asked.set()
         over.wait(SECONDS)
 
-    with serving(serve) as server:
+    return serve
+
+
+def test_no_answer_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has no answer when the time is over is an error, in time."""
+    asked, over = threading.Event(), threading.Event()
+    with serving(hanging(asked, over)) as server:
         lead_to(f"http://127.0.0.1:{server.port}", monkeypatch)
+        began = time.monotonic()
         got = fetch(Secret("s"), seconds=2.0)
+        took = time.monotonic() - began
         over.set()
     assert isinstance(got, errors.DeadlineExceededError)
     assert (got.seconds, got.bound, asked.is_set()) == (2.0, "timeout", True)
+    assert took < 2.5
+
+
+def test_an_answer_in_drops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that never ends ends in time, though something comes all the while."""
+    over = threading.Event()
+
+    def serve(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        while not over.wait(0.01):
+            connection.send(b" ")
+
+    with serving(serve) as server:
+        lead_to(f"http://127.0.0.1:{server.port}", monkeypatch)
+        began = time.monotonic()
+        got = fetch(Secret("s"), seconds=1.0)
+        took = time.monotonic() - began
+        over.set()
+    assert isinstance(got, errors.DeadlineExceededError)
+    assert took < 1.5
 
 
 def test_without_time() -> None:
-    """Without any time left no answer is waited for."""
+    """Without any time left nothing is asked and no answer is waited for."""
     assert isinstance(fetch(Secret("s"), seconds=0.0), errors.DeadlineExceededError)
+
+
+def test_a_clock_that_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a test's clock stands still the waits end all the same."""
+    over = threading.Event()
+    with serving(hanging(threading.Event(), over)) as server:
+        lead_to(f"http://127.0.0.1:{server.port}", monkeypatch)
+        frozen = Frozen(time.monotonic() + 0.5, 0.5, "timeout")
+        request = Request("/s", Secret("s"), Subject("app.handler", ("x",), ("Secret('s')",)))
+        got = direct.fetch([request], frozen)["/s"]
+        over.set()
+    assert isinstance(got, errors.DeadlineExceededError)
+
+
+class Frozen(Deadline):
+    """A deadline that never comes nearer."""
+
+    def left(self) -> float:
+        return self.seconds
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_asks_again_after_what_passes(emulator: Emulator, store: MemoryStore, status: int) -> None:
+    """A call that AWS throttles or fails at is made again, three times at the most."""
+    store.put_secret("s", "text")
+    emulator.inject(faults.Reply(status, THROTTLED), times=2)
+    first = text(fetch(Secret("s")))
+    direct.forget()
+    emulator.inject(faults.Reply(status, THROTTLED), times=None)
+    last = fetch(Secret("s"))
+
+    assert first == "text"
+    assert isinstance(last, errors.ServerError)
+    assert (last.status, last.attempts, last.server, last.code) == (status, 3, "aws", "ThrottlingException")
+    assert len(calls(emulator)) == 6
+
+
+def test_does_not_ask_again_without_time(emulator: Emulator, store: MemoryStore) -> None:
+    """Where the time does not suffice for another attempt, what AWS said is the cause."""
+    fetch(Secret("warm"))
+    emulator.inject(faults.Reply(503, b""), times=None)
+    emulator.inject(faults.Latency(0.3), times=None)
+    got = fetch(Secret("s"), seconds=0.6)
+    assert isinstance(got, errors.ServerError | errors.DeadlineExceededError)
+
+
+# --- One call for all -----------------------------------------------------------------------------------------------
+
+
+def in_threads(number: int, ask: Callable[[int], Fetched]) -> list[Fetched]:
+    """Ask from many threads at once."""
+    together = threading.Barrier(number)
+
+    def run(index: int) -> Fetched:
+        together.wait(SECONDS)
+        return ask(index)
+
+    with ThreadPoolExecutor(number) as pool:
+        return list(pool.map(run, range(number)))
+
+
+def test_sixty_threads_make_one_call(emulator: Emulator, store: MemoryStore) -> None:
+    """Whoever asks while a call is under way, or just after it, gets its answer."""
+    store.put_secret("s", "text")
+    emulator.inject(faults.Latency(0.2))
+    got = in_threads(60, lambda _: fetch(Secret("s")))
+    got.append(fetch(Secret("s", version_stage="AWSCURRENT")))
+    assert {text(item) for item in got} == {"text"}
+    assert calls(emulator) == ["s"]
+
+
+def test_an_error_is_shared_too(emulator: Emulator) -> None:
+    """A definite error is everybody's for a second, each with its own subject."""
+    got = in_threads(10, lambda number: fetch(Secret("missing", key=f"k{number}")))
+    assert {type(item) for item in got} == {errors.NotFoundError}
+    assert len({str(item) for item in got}) == 10
+    assert calls(emulator) == ["missing"]
+
+
+def test_an_answer_is_shared_for_a_second(emulator: Emulator, store: MemoryStore) -> None:
+    """A second after an answer AWS is asked anew."""
+    store.put_secret("s", "old")
+    first = fetch(Secret("s"))
+    store.put_secret("s", "new")
+    second = fetch(Secret("s"))
+    time.sleep(direct.SHARED_SECONDS + 0.05)
+    third = fetch(Secret("s"))
+    assert [text(item) for item in (first, second, third)] == ["old", "old", "new"]
+
+
+def test_a_process_that_was_frozen(emulator: Emulator, store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer from before a freeze is not shared after it, though the monotonic clock stood still meanwhile."""
+    store.put_secret("s", "old")
+    fetch(Secret("s"))
+    store.put_secret("s", "new")
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 600)
+    assert text(fetch(Secret("s"))) == "new"
+
+
+def test_a_clock_that_is_set_back(emulator: Emulator, store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer from the future is not shared."""
+    store.put_secret("s", "old")
+    fetch(Secret("s"))
+    store.put_secret("s", "new")
+    before = time.monotonic() - 600, time.time() - 600
+    monkeypatch.setattr(direct, "_now", lambda: Moment(*before))
+    assert text(fetch(Secret("s"))) == "new"
+
+
+def test_calls_of_many_batches(emulator: Emulator, store: MemoryStore) -> None:
+    """A thread that has more to do forgets what is no longer shared, and goes on."""
+    store.put_secret("s", "text")
+    over = time.monotonic() + 2 * direct.SHARED_SECONDS
+    number = 0
+    while time.monotonic() < over:
+        number += 1
+        fetch(Secret(f"missing{number}"))
+        time.sleep(direct.SHARED_SECONDS / 4)
+    assert len(direct._desk._calls) < number
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Secret("s", version_stage="AWSPENDING"),
+        Secret("s", version_id="11111111-1111-4111-8111-111111111111"),
+        Parameter("/s"),
+        Parameter("/s", decrypt=False),
+        Parameter("/s", version=1),
+        Parameter("/s", label="x"),
+    ],
+)
+def test_what_differs_is_not_shared(emulator: Emulator, other: Secret | Parameter) -> None:
+    """Another version, stage, label or service is another call."""
+    ask_for(Secret("s"), Parameter("/s", version=2), other)
+    assert len(calls(emulator)) == 3
+
+
+def test_another_aws_is_not_shared(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer is not given to who asks another AWS, or with other credentials."""
+    got = []
+    for value in ("one", "two"):
+        other = MemoryStore()
+        other.put_secret("s", value)
+        with Emulator(other) as emulator:
+            for name, setting in emulator.environment().items():
+                monkeypatch.setenv(name, setting)
+            got.append(text(fetch(Secret("s"))))
+    assert got == ["one", "two"]
+
+
+def test_a_transient_error_is_not_shared(emulator: Emulator, store: MemoryStore) -> None:
+    """Who waited for a call that failed for a moment asks anew, and one of them at a time."""
+    store.put_secret("s", "text")
+    emulator.inject(faults.Latency(0.2), times=3)
+    emulator.inject(faults.Reply(500, THROTTLED), times=3)
+    got = in_threads(5, lambda _: fetch(Secret("s")))
+    assert sum(isinstance(item, errors.ServerError) for item in got) <= 2
+    assert {text(item) for item in got if isinstance(item, RawValue)} == {"text"}
+
+
+def test_the_first_callers_deadline_is_not_shared(emulator: Emulator, store: MemoryStore) -> None:
+    """Who waited for a call whose first caller had little time asks anew."""
+    store.put_secret("s", "text")
+    fetch(Secret("warm"))
+    emulator.inject(faults.Hang(5.0), times=1)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(fetch, Secret("s"), 0.5)
+        until(lambda: "s" in calls(emulator))
+        second = pool.submit(fetch, Secret("s"))
+        got = first.result(SECONDS), second.result(SECONDS)
+    assert isinstance(got[0], errors.DeadlineExceededError)
+    assert text(got[1]) == "text"
+
+
+# --- Threads --------------------------------------------------------------------------------------------------------
+
+
+def list_threads() -> list[threading.Thread]:
+    """List the threads that ask AWS."""
+    return [thread for thread in threading.enumerate() if thread.name == "lambdasecrets-aws"]
+
+
+def test_threads_end_when_there_is_nothing_to_do(emulator: Emulator, store: MemoryStore) -> None:
+    """An idle process has no thread of ours, and keeps no value."""
+    store.put_secret("s", "text")
+    direct.forget()
+    fetch(Secret("s"))
+    assert list_threads() != []
+    until(lambda: not list_threads())
+    assert direct._desk._calls == {}
+
+
+def test_threads_are_bounded(emulator: Emulator, store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting for a thread is inside the deadline."""
+    until(lambda: not list_threads())
+    direct.forget()
+    monkeypatch.setattr(direct, "MOST_THREADS", 2)
+    emulator.inject(faults.Hang(5.0), times=2)
+    with ThreadPoolExecutor(2) as pool:
+        hung = [pool.submit(fetch, Secret(f"hung{number}"), 2.0) for number in range(2)]
+        until(lambda: len(calls(emulator)) == 2)
+        began = time.monotonic()
+        got = fetch(Secret("s"), seconds=0.3)
+        took = time.monotonic() - began
+        assert len(list_threads()) == 2
+        assert {type(item.result(SECONDS)) for item in hung} == {errors.DeadlineExceededError}
+    assert isinstance(got, errors.DeadlineExceededError)
+    assert took < 1.0
+
+
+def test_no_thread_can_be_started(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system has no thread left, that is the error, and at once."""
+
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    until(lambda: not list_threads())
+    direct.forget()
+    monkeypatch.setattr(threading.Thread, "start", start)
+    got = fetch(Secret("s"))
+    assert isinstance(got, errors.AnswerError)
+    assert (got.code, got.status) == ("no thread could be started", 0)
+
+
+def test_runs_in_a_copy_of_the_callers_context(
+    emulator: Emulator, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a caller's context variables say holds in the thread; what is set there does not come back."""
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="none")
+    seen: list[str] = []
+    ask = direct._Errand.ask
+
+    def look(errand: Any, declaration: Any) -> Any:
+        seen.append(variable.get())
+        variable.set("changed")
+        return ask(errand, declaration)
+
+    monkeypatch.setattr(direct._Errand, "ask", look)
+    variable.set("mine")
+    ask_for(Secret("a"), Secret("b"))
+    assert (seen, variable.get()) == (["mine", "mine"], "mine")
+
+
+PROCESS = """
+import sys, time
+from lambdasecrets._clock import Deadline
+from lambdasecrets import Secret
+from lambdasecrets._sources import direct
+from lambdasecrets._sources.request import Request
+from lambdasecrets.errors import Subject
+def fetch(name, seconds):
+    request = Request("/s", Secret(name), Subject("h", ("x",), (name,)))
+    return direct.fetch([request], Deadline(time.monotonic() + seconds, seconds, "timeout"))["/s"]
+"""
+
+
+def run(code: str, **variables: str) -> tuple[str, float]:
+    """Run a process; give what it printed and how long it took."""
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", PROCESS + code],
+        env={**os.environ, **variables},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip(), time.monotonic() - began
+
+
+def test_slow_to_load(emulator: Emulator, tmp_path: Path) -> None:
+    """Loading boto3 is inside the deadline, and a thread that still loads it does not hold the process."""
+    (tmp_path / "botocore").mkdir()
+    (tmp_path / "botocore" / "__init__.py").write_text("import time; time.sleep(20)")
+    code = "began = time.monotonic(); print(type(fetch('s', 0.5)).__name__, time.monotonic() - began < 1.0)"
+    printed, seconds = run(code, PYTHONPATH=str(tmp_path))
+    assert printed == "DeadlineExceededError True"
+    assert seconds < 15.0
+
+
+def test_cannot_be_loaded(emulator: Emulator, tmp_path: Path) -> None:
+    """What boto3 raises while it is loaded is an error, whatever it is."""
+    (tmp_path / "botocore").mkdir()
+    (tmp_path / "botocore" / "__init__.py").write_text("raise SystemExit('away')")
+    printed, _ = run("print(fetch('s', 5.0))", PYTHONPATH=str(tmp_path))
+    assert "boto3 could not ask AWS (SystemExit, status 0)" in printed
+
+
+def test_after_a_fork(emulator: Emulator, store: MemoryStore) -> None:
+    """A forked child asks for itself, though its parent was in the middle of a call and had an answer just now."""
+    store.put_secret("s", "text")
+    store.put_secret("slow", "text")
+    emulator.inject(faults.Latency(1.0), match="slow")
+    code = """
+import os, threading
+print(fetch("s", 20.0).text)
+threading.Thread(target=fetch, args=("slow", 20.0)).start()
+while not direct._desk._queue and not any(call.outcome is None for call in list(direct._desk._calls.values())):
+    time.sleep(0.001)
+child = os.fork()
+print(fetch("s", 20.0).text, fetch("slow", 20.0).text, flush=True)
+if not child:
+    sys.exit()
+print(os.waitpid(child, 0)[1])
+"""
+    printed, _ = run(code, PYTHONWARNINGS="ignore")
+    assert printed.splitlines() == ["text", *["text text"] * 2, "0"]
+    assert sorted(name or "" for name in calls(emulator)) == ["s", "s", "slow", "slow"]
+
+
+# --- What is logged -------------------------------------------------------------------------------------------------
+
+
+def test_no_record_of_boto3(emulator: Emulator, store: MemoryStore, caplog: pytest.LogCaptureFixture) -> None:
+    """With every logger at DEBUG neither a value nor the token is logged, nor anything else of boto3's."""
+    caplog.set_level(logging.DEBUG)
+    store.put_secret("s", "a secret value")
+    text(fetch(Secret("s")))
+    fetch(Secret("missing"))
+    emulator.inject(faults.Reply(500, THROTTLED), times=1)
+    fetch(Parameter("/p"))
+    names = {record.name.partition(".")[0] for record in caplog.records}
+    assert names <= {"lambdasecrets"}
+    assert "a secret value" not in caplog.text
+    assert emulator.token not in caplog.text
+
+
+def test_no_record_of_a_first_call(emulator: Emulator, store: MemoryStore) -> None:
+    """Nor is there one of what is loaded at the first call of a process."""
+    store.put_secret("s", "a secret value")
+    code = """
+import logging
+logging.basicConfig(level=0, stream=sys.stdout)
+assert fetch("s", 20.0).text
+time.sleep(1.5)
+print("over", "botocore.parsers" in logging.root.manager.loggerDict, logging.getLogger("botocore.parsers").filters)
+"""
+    assert run(code)[0] == "over True []"
 
 
 def test_knows_whether_boto3_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,6 +690,7 @@ def test_a_secret_that_rotates_twice(stale: Any) -> None:
     """A second rotation while the extension still has the first value is followed too."""
     database = Database("second")
     database.logged_in()
+    time.sleep(direct.SHARED_SECONDS)
     stale.put_secret_value(SecretId="db", SecretString="third")
     database.password = "third"
     assert [database.logged_in() for _ in range(2)] == [["second", "third"], ["third"]]
@@ -231,5 +733,5 @@ def test_a_refusal_of_aws_is_no_new_error(
     with pytest.raises(LoginError):
         database.logged_in()
     events = [record.__dict__["resolve_event"] for record in caplog.records if "resolve_event" in record.__dict__]
-    assert [None, errors.AnswerError] == [event.error and type(event.error) for event in events]
+    assert [None, errors.NotFoundError] == [event.error and type(event.error) for event in events]
     assert isinstance(events[1].error, ResolutionError)

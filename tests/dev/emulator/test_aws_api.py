@@ -18,9 +18,11 @@ from lambdasecrets.dev import faults
 from lambdasecrets.dev._emulator import aws_api
 from lambdasecrets.dev._emulator.aws_api import AwsApi, Call, read_call
 from lambdasecrets.dev._emulator.http_server import Request
+from lambdasecrets.dev.aws import AwsStore
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore, StoreError
 from tests.dev.asking import SECONDS, ask
+from tests.dev.aws_double import running_aws
 
 REGION = "eu-west-1"
 ROLE = "arn:aws:iam::123456789012:role/service/reader"
@@ -168,6 +170,30 @@ def test_the_token(emulator: Emulator, store: MemoryStore, monkeypatch: pytest.M
     assert refusal(wrong.value) == ("UnrecognizedClientException", sentence, 400)
     assert refusal(missing.value) == ("InvalidClientTokenId", sentence, 403)
     assert [record.token_ok for record in emulator.requests] == [False, False, True]
+
+
+def test_secrets_of_roles(emulator: Emulator, store: MemoryStore) -> None:
+    """With a role's credentials a bare name is a secret of the role's account; a denied role cannot be assumed."""
+    store.put_secret("db", "mine")
+    store.put_secret("arn:aws:secretsmanager:us-east-1:999988887777:secret:db-AbCdEf", "theirs")
+    denied = "arn:aws:iam::999988887777:role/denied"
+    store.deny(denied)
+    values = []
+    for role in (ROLE, "arn:aws:iam::999988887777:role/reader"):
+        given = client("sts").assume_role(RoleArn=role, RoleSessionName="function")["Credentials"]
+        keys = {
+            "aws_access_key_id": given["AccessKeyId"],
+            "aws_secret_access_key": given["SecretAccessKey"],
+            "aws_session_token": given["SessionToken"],
+        }
+        values.append(client("secretsmanager", **keys).get_secret_value(SecretId="db")["SecretString"])
+    with pytest.raises(ClientError) as error:
+        client("sts").assume_role(RoleArn=denied, RoleSessionName="function")
+
+    assert values == ["mine", "theirs"]
+    code, message, status = refusal(error.value)
+    assert (code, status) == ("AccessDenied", 403)
+    assert f"is not authorized to perform: sts:AssumeRole on resource: {denied}" in message
 
 
 def test_assumed_roles(emulator: Emulator, store: MemoryStore) -> None:
@@ -375,6 +401,30 @@ def test_beside_moto(emulator: Emulator, store: MemoryStore) -> None:
         tables = client("dynamodb").list_tables()["TableNames"]
         assert client("secretsmanager").get_secret_value(SecretId="db")["SecretString"] == "text"
     assert tables == []
+
+
+def test_in_front_of_aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in that itself stands in front of AWS goes on asking AWS, with roles too, while AWS is the stand-in."""
+    with running_aws(tmp_path) as aws:
+        aws.client("secretsmanager").create_secret(Name="db", SecretString="text")
+        own_variables = aws.environment("secretsmanager:GetSecretValue")
+        for name, value in {**own_variables, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false"}.items():
+            monkeypatch.setenv(name, value)
+        with Emulator(AwsStore()) as emulator:
+            for name, value in emulator.environment().items():
+                monkeypatch.setenv(name, value)
+            own = client("secretsmanager").get_secret_value(SecretId="db")["SecretString"]
+            given = client("sts").assume_role(RoleArn=ROLE, RoleSessionName="function")["Credentials"]
+            keys = {
+                "aws_access_key_id": given["AccessKeyId"],
+                "aws_secret_access_key": given["SecretAccessKey"],
+                "aws_session_token": given["SessionToken"],
+            }
+            with_role = client("secretsmanager", **keys).get_secret_value(SecretId="db")["SecretString"]
+            apis = [record.api for record in emulator.requests]
+
+    assert (own, with_role) == ("text", "text")
+    assert apis == ["secretsmanager:GetSecretValue", "sts:AssumeRole", "secretsmanager:GetSecretValue"]
 
 
 def test_no_account_is_asked(emulator: Emulator, store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
