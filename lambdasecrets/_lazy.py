@@ -6,6 +6,7 @@ import sys
 
 if sys.version_info >= (3, 14):  # pragma: no cover - older Pythons never come here
     import inspect
+    from types import FunctionType
     from typing import TYPE_CHECKING, Any
 
     import annotationlib
@@ -14,9 +15,44 @@ if sys.version_info >= (3, 14):  # pragma: no cover - older Pythons never come h
     if TYPE_CHECKING:
         from collections.abc import Callable
 
+    class _Unevaluated:
+        """An annotate function that `annotationlib` takes apart, and cannot call for the values.
+
+        To tell annotations as text, it calls such a function for real once, only to see whether it can.
+
+        Args:
+            annotate: the function.
+        """
+
+        def __init__(self, annotate: Any) -> None:
+            self._annotate = annotate
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._annotate, name)
+
+        def __call__(self, form: int, /) -> dict[str, Any]:
+            if form != Format.VALUE_WITH_FAKE_GLOBALS:
+                raise NotImplementedError
+            return {}
+
     def signature(handler: Callable[..., Any]) -> inspect.Signature:
         """Give the signature of a handler, its annotations as text: none is evaluated."""
-        return inspect.signature(handler, annotation_format=Format.STRING)
+        function = inspect.unwrap(handler, stop=lambda item: hasattr(item, "__signature__"))
+        if not isinstance(function, FunctionType) or hasattr(function, "__signature__"):
+            return inspect.signature(function)
+        bare = FunctionType(function.__code__, {}, None, function.__defaults__, function.__closure__)
+        bare.__kwdefaults__ = function.__kwdefaults__
+        texts = _texts(function)
+        whole = inspect.signature(bare)
+        parameters = [
+            parameter.replace(annotation=texts.get(name, inspect.Parameter.empty))
+            for name, parameter in whole.parameters.items()
+        ]
+        return whole.replace(parameters=parameters, return_annotation=texts.get("return", inspect.Signature.empty))
+
+    def _texts(function: FunctionType) -> dict[str, Any]:
+        annotate: Any = _Unevaluated(function.__annotate__)
+        return annotationlib.call_annotate_function(annotate, Format.STRING, owner=function)
 
     def annotation(function: Callable[..., Any], name: str) -> Any:
         """Give a parameter's annotation; a name in it that does not exist stays a forward reference.

@@ -538,7 +538,11 @@ class _Annotations:
         if sys.version_info >= (3, 14) and _is_lazy(self._handler):  # pragma: no cover
             from lambdasecrets import _lazy  # noqa: PLC0415 - older Pythons cannot
 
-            return _lazy.signature(self._handler)
+            try:
+                return _lazy.signature(self._handler)
+            except Exception as error:  # noqa: BLE001 - telling annotations as text runs what they say without a name
+                why = f"its annotations cannot be evaluated: {error}"
+            raise DeclarationError(_name(self._handler), why, "Correct the annotation.")
         return inspect.signature(self._handler)
 
     def evaluate(self, parameter: inspect.Parameter) -> Any:

@@ -5,7 +5,8 @@ import inspect
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, NamedTuple, Optional, TypeVar, Union
+from importlib import import_module
+from typing import Annotated, Any, Generic, NamedTuple, Optional, TypeVar, Union, get_args
 
 import attrs
 import pytest
@@ -24,6 +25,7 @@ U = TypeVar("U")
 HERE = "tests.test_signature."
 WITHOUT_TYPE = "its annotation is a declaration without a type."
 CALLER_GIVES = "the caller gives it: a handler takes an event and a context first. Begin with (event, context, *, ...)."
+NO_SUCH_NAME = "its annotation cannot be evaluated: name {!r} is not defined."
 NAMES_REMEDY = (
     "Import or define that name at the module's top level: a name that exists only under TYPE_CHECKING, in a function "
     "or in a class cannot be looked up."
@@ -202,8 +204,10 @@ def test_ordinary() -> None:
 
 def test_published_signature() -> None:
     """The published signature has what is injected no more, and everything else as it was."""
-    signature = handler_plan(ordinary).signature
-    assert str(signature) == "(event: dict[str, typing.Any], context: object, *, verbose: bool = False) -> None"
+    waiting = "(event: 'dict[str, Any]', context: 'object', *, verbose: 'bool' = False) -> 'None'"
+    evaluated = "(event: dict[str, typing.Any], context: object, *, verbose: bool = False) -> None"
+    # Annotations that wait stand in it as text, as they do under the future import.
+    assert str(handler_plan(ordinary).signature) == (waiting if sys.version_info >= (3, 14) else evaluated)
 
 
 def positional(event: Any, context: Any, key: Key, /) -> None: ...
@@ -311,6 +315,13 @@ def test_generic_alias(declaration: Any, kind: Any, annotation: Any) -> None:
     assert _value("key", declaration, kind) == handler_plan(handler).nodes
 
 
+def module(source: str) -> dict[str, Any]:  # pragma: no cover - of no use to older Pythons
+    """Run source that older Pythons cannot read; give its names."""
+    names = {"__name__": "app", "Annotated": Annotated, "Any": Any, "Parameter": Parameter, "Secret": Secret}
+    exec(source, names)  # noqa: S102 - our own
+    return names
+
+
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="the `type` statement is of Python 3.12")
 def test_type_statement() -> None:  # pragma: no cover - of no use to older Pythons
     """Aliases by the `type` statement carry their declarations."""
@@ -329,8 +340,7 @@ def recursive(event: Any, context: Js, *, key: Annotated[Js, Secret("key")], oth
               loop: Loop = None) -> None: ...
 def ring(event: Any, context: Any, *, key: Ring) -> None: ...
 """
-    names: dict[str, Any] = {"__name__": "app", "Annotated": Annotated, "Any": Any, "Secret": Secret}
-    exec(source, names | {"Parameter": Parameter}, names)  # noqa: S102 - older Pythons cannot read it
+    names = module(source)
     assert handler_plan(names["handler"]).nodes == {
         **_value("key", Secret("key"), str),
         **_value("many", Parameter("/many"), list[int]),
@@ -455,6 +465,117 @@ def test_incomplete_config(name: str) -> None:
         f"Cannot use parameter 'config' of tests.deferred.{name}: {model} is not fully defined: its annotations use a "
         f"name that is not to be found. {NAMES_REMEDY}"
     )
+
+
+# --- Annotations that wait (Python 3.14) ---------------------------------------------------------------------------
+
+since_3_14 = pytest.mark.skipif(sys.version_info < (3, 14), reason="annotations wait since Python 3.14")
+
+LAZY = """
+noted = []
+def note(what):
+    noted.append(what)
+    return str
+
+def others(event: Event, context: LambdaContext, *, key: Annotated[str, Secret("key")]) -> Result: ...
+def noting(event: note("event"), context: note("context"), *, key: Annotated[str, Secret("key")]) -> note("return"): ...
+def raising(event: no() / 0, context: str / 0, *, key: Annotated[str, Secret("key")]) -> str / 0: ...
+def later(event, context, *, key: Annotated[Later, Secret("key")]): ...
+class Later: ...
+def unseen(event, context, *, key: Annotated[Unseen, Secret("key")]): ...
+def other(event, context, *, key: Annotated[str, Secret("key")], extra: Extra = None): ...
+def bad(event, context, *, key: Annotated[str, Secret("")]): ...
+def bad_other(event: Event, context, *, first: Annotated[str, Secret("a")], key: Annotated[str, Secret("")]): ...
+def not_text(event, context, *, key: Annotated[int, (lambda: 0), Secret("key")]) -> Result: ...
+def not_text_beside(event: str / 0, context, *, key: Annotated[int, (lambda: 0), Secret("key")]): ...
+def constant(event: 1 / 0, context, *, key: Annotated[str, Secret("key")]): ...
+def generic[T](event: T, context, *, key: Annotated[str, Secret("key")]) -> T: ...
+
+Alias = Annotated[str, Secret("of the module")]
+class App:
+    Alias = Annotated[str, Secret("of-the-class")]
+    def method(self, event: Event, context, *, key: Alias): ...
+
+def closure():
+    class Local: ...
+    def handler(event: Event, context, *, key: Annotated[Local, Secret("key")]): ...
+    return handler, Local
+""".replace("of the module", "of-the-module")
+
+
+@since_3_14
+@pytest.mark.parametrize("name", ["others", "raising", "generic"])
+def test_waiting_annotations_of_others(name: str) -> None:  # pragma: no cover - of no use to older Pythons
+    """What the caller gives, and the result, may be annotated with names that do not exist."""
+    assert _value("key", Secret("key"), str) == handler_plan(module(LAZY)[name]).nodes
+
+
+@since_3_14
+def test_waiting_annotations_are_left_alone() -> None:  # pragma: no cover - of no use to older Pythons
+    """Analysing and publishing evaluate no result's annotation; what asks for annotations later gets them."""
+    names = module(LAZY)
+
+    def wrapper(*args: Any, **kwargs: Any) -> None: ...
+
+    plan = handler_plan(names["noting"])
+    publish(wrapper, names["noting"], plan)
+    assert "return" not in names["noted"]
+    shown = {name: item.annotation for name, item in inspect.signature(wrapper).parameters.items()}
+    assert shown == {"event": "note('event')", "context": "note('context')"}
+    assert {"event": str, "context": str, "return": str} == wrapper.__annotations__
+    assert "return" in names["noted"]
+
+
+@since_3_14
+def test_waiting_annotations_of_a_published_wrapper() -> None:  # pragma: no cover - of no use to older Pythons
+    """A wrapper's annotations can be had as text where a name does not exist, and as values where all do."""
+    annotationlib = import_module("annotationlib")
+    names = module(LAZY)
+
+    def wrapper(*args: Any, **kwargs: Any) -> None: ...
+
+    publish(wrapper, names["others"], handler_plan(names["others"]))
+    text = annotationlib.get_annotations(wrapper, format=annotationlib.Format.STRING)
+    assert text == {"event": "Event", "context": "LambdaContext", "return": "Result"}
+    with pytest.raises(NameError):
+        inspect.get_annotations(wrapper)
+    names.update(Event=dict, LambdaContext=object, Result=None)
+    assert {"event": dict, "context": object, "return": None} == inspect.get_annotations(wrapper)
+
+
+@since_3_14
+def test_waiting_annotations_of_ones_own() -> None:  # pragma: no cover - of no use to older Pythons
+    """A declared type can be defined after the handler, in its class or in the function around it."""
+    names = module(LAZY)
+    local, kind = names["closure"]()
+    assert _value("key", Secret("key"), names["Later"]) == handler_plan(names["later"]).nodes
+    assert _value("key", Secret("of-the-class"), str) == handler_plan(names["App"].method).nodes
+    assert _value("key", Secret("key"), kind) == handler_plan(local).nodes
+
+
+@since_3_14
+def test_waiting_annotations_that_are_no_text() -> None:  # pragma: no cover - of no use to older Pythons
+    """An annotation that cannot be told as text is evaluated all the same, whatever another one does."""
+    names = module(LAZY)
+    for name in ("not_text", "not_text_beside"):
+        (slot,) = handler_plan(names[name]).slots
+        assert (slot.declaration, get_args(slot.type)[0]) == (Secret("key"), int)
+
+
+@since_3_14
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("unseen", f"parameter 'key' of app.unseen: {NO_SUCH_NAME.format('Unseen')} {NAMES_REMEDY}"),
+        ("other", f"parameter 'extra' of app.other: {NO_SUCH_NAME.format('Extra')} {NAMES_REMEDY}"),
+        ("constant", "app.constant: its annotations cannot be evaluated: division by zero. Correct the annotation."),
+        ("bad", "Secret('') for parameter 'key' of app.bad: name is empty. Give the name or ARN."),
+        ("bad_other", "Secret('') for parameter 'key' of app.bad_other: name is empty. Give the name or ARN."),
+    ],
+)  # fmt: skip
+def test_waiting_annotations_that_are_refused(name: str, expected: str) -> None:  # pragma: no cover - as above
+    """What cannot be evaluated is refused in the words of the older Pythons' future import."""
+    assert f"Cannot use {expected}" == _refusal(lambda: handler_plan(module(LAZY)[name]))
 
 
 # --- Config models -------------------------------------------------------------------------------------------------
