@@ -1,10 +1,11 @@
-"""Annotations that wait to be evaluated, as they do since Python 3.14 (PEP 649, PEP 749). Loaded there only."""
+"""Annotations that wait to be evaluated, as they do since Python 3.14 (PEP 649, PEP 749)."""
+# Loaded since Python 3.14.
 
 from __future__ import annotations
 
 import sys
 
-if sys.version_info >= (3, 14):  # pragma: no cover - older Pythons never come here
+if sys.version_info >= (3, 14):
     import inspect
     from types import FunctionType
     from typing import TYPE_CHECKING, Any

@@ -561,7 +561,7 @@ class _Annotations:
         raise problem
 
 
-def _is_lazy(handler: Callable[..., Any]) -> bool:
+def _is_lazy(handler: Callable[..., Any]) -> bool:  # pragma: no cover - since Python 3.14
     """Tell whether annotations wait to be evaluated, as they do since Python 3.14 (PEP 649)."""
     return getattr(inspect.unwrap(handler), "__annotate__", None) is not None
 

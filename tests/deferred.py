@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 from pydantic import BaseModel
@@ -38,6 +39,14 @@ class Incomplete(BaseModel):
 class HalfComplete(BaseModel):
     key: Key
     value: Annotated[Unseen, Secret("unseen")]
+
+
+@dataclass
+class Record:
+    value: Unseen
+
+
+def beside_a_record(event: Any, context: Any, *, key: Key, record: Record | None = None) -> None: ...
 
 
 def ordinary(

@@ -1,10 +1,12 @@
+# ruff: noqa: UP007, UP045 - both ways of writing a union must be told in one
+
 from __future__ import annotations
 
 import copy
 import pickle
 import string
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Annotated, Any, ForwardRef, Literal, Optional, TypeVar, Union
 
 import pytest
 from hypothesis import given
@@ -15,6 +17,7 @@ from lambdasecrets import DeclarationError, Parameter, Secret
 from lambdasecrets._declarations import Declaration, VariableFault, bind, describe, written
 from tests.properties import bounded
 
+T = TypeVar("T")
 VARIABLE = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,9}", fullmatch=True)
 SECRET_CHARACTERS = string.ascii_letters + string.digits + "/_+=.@-!"
 SECRET_NAME = st.text(st.sampled_from(SECRET_CHARACTERS), min_size=1)
@@ -794,10 +797,22 @@ def test_any_name_is_kept(name: str) -> None:
         ("SecretStr", SecretStr),
         ("list[int]", list[int]),
         ("int | None", int | None),
+        ("int | None", Optional[int]),
+        ("str | int", Union[str, int]),
+        ("list[str | None]", list[str | None]),
+        ("Annotated[str | None, 'x']", Annotated[str | None, "x"]),
+        (
+            "collections.abc.Callable[[int, str | None], tests.test_declarations.Model]",
+            Callable[[int, str | None], Model],
+        ),
+        ("tuple[int, ...]", tuple[int, ...]),
+        ("Any | None", Optional[Any]),
+        ("list[ForwardRef('Later')]", list[ForwardRef("Later")]),  # type: ignore[misc]
+        ("~T", T),
         ("Literal['a']", Literal["a"]),
         ("None", None),
     ],
 )
 def test_written(expected: str, annotation: Any) -> None:
-    """A type shows in an error as it would be written."""
+    """A type shows in an error as it would be written, the same on every Python."""
     assert expected == written(annotation)

@@ -43,6 +43,7 @@ Many = typing_extensions.TypeAliasType("Many", Annotated[list[T], Parameter("/ma
 Swapped = typing_extensions.TypeAliasType("Swapped", Annotated[dict[U, T], Secret("map")], type_params=(T, U))
 Constant = typing_extensions.TypeAliasType("Constant", Annotated[int, Parameter("/constant")], type_params=(T,))
 Noted = Annotated[T, "a note"]
+ManyKeys = typing_extensions.TypeAliasType("ManyKeys", list[Key])
 
 
 class Database(BaseModel):
@@ -653,6 +654,7 @@ class CustomInitByName(CustomInit):
 def test_key_of_field(model: Any, keys: list[str]) -> None:
     """A model that is called with its fields knows them by their aliases, unless it knows their names too."""
     assert keys == [key_of_field(model, name) for name in model.model_fields]
+    assert CustomInit(plain="p", First="f", Second="s", a=["t"]).third == "t"
 
 
 # --- resolve() -----------------------------------------------------------------------------------------------------
@@ -724,6 +726,7 @@ def two_declarations(event: Any, context: Any, *, key: Annotated[str, Secret("a"
 def nested_declarations(event: Any, context: Any, *, key: Annotated[Key, Secret("b")]) -> None: ...
 def in_list(event: Any, context: Any, *, keys: list[Key]) -> None: ...
 def in_list_with_default(event: Any, context: Any, *, keys: list[Key] = []) -> None: ...  # noqa: B006 - never called
+def in_whole_alias(event: Any, context: Any, *, keys: ManyKeys) -> None: ...
 def in_alias(event: Any, context: Any, *, keys: dict[str, SharedKey]) -> None: ...
 def in_union(event: Any, context: Any, *, key: Key | int) -> None: ...
 def in_nullable_union(event: Any, context: Any, *, key: Key | int | None) -> None: ...
@@ -933,6 +936,7 @@ async def async_generator(event: Any, context: Any, *, key: Key) -> AsyncIterato
             )
             for handler in (in_list, in_list_with_default)
         ),
+        (in_whole_alias, f"parameter 'keys' of {{}}: a declaration stands inside ManyKeys. {OUTERMOST}"),
         (in_alias, f"parameter 'keys' of {{}}: a declaration stands inside dict[str, SharedKey]. {OUTERMOST}"),
         (
             in_union,
@@ -1024,6 +1028,11 @@ def test_no_function(handler: Any) -> None:
         f"Cannot use {handler!r} as a handler: it is no function. Decorate a function or a method that is defined with "
         "def or async def."
     )
+
+
+def test_a_record_that_cannot_be_looked_into() -> None:
+    """A class that names what exists only under TYPE_CHECKING does no harm where it is not injected."""
+    assert _value("key", Secret("key", key="k"), str) == handler_plan(deferred.beside_a_record).nodes
 
 
 # --- Calls ---------------------------------------------------------------------------------------------------------
