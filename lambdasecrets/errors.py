@@ -579,12 +579,14 @@ class DeadlineExceededError(ResolutionError):
         bound: what set it: `timeout` or `invocation`, the invocation's remaining time less a reserve.
         batch: what became of the others of the same call; None where that is not known.
         server: who was asked, where that is known.
+        endpoint: of AWS, where AWS was asked directly: the scheme, the host and the port.
     """
 
     seconds: float
     bound: str
     batch: Batch | None
     server: Server | None
+    endpoint: str | None
 
     def __init__(
         self,
@@ -594,8 +596,10 @@ class DeadlineExceededError(ResolutionError):
         *,
         batch: Batch | None = None,
         server: Server | None = None,
+        endpoint: str | None = None,
     ) -> None:
         self.seconds, self.bound, self.batch, self.server = seconds, bound, batch, server
+        self.endpoint = endpoint
         super().__init__(subject, self._say_why(), self._advise())
 
     @property
@@ -610,7 +614,8 @@ class DeadlineExceededError(ResolutionError):
         if self._is_over:
             return "the invocation's time is over (its last 0.1 s is kept for this error), so that nothing was asked"
         limit = "the timeout" if self.bound == "timeout" else "what the invocation had left, less a reserve"
-        return f"no answer within {self.seconds:.2f} s ({limit}){_say_what_came(self.batch)}"
+        asked = f" from {self.endpoint}" if self.endpoint else ""
+        return f"no answer{asked} within {self.seconds:.2f} s ({limit}){_say_what_came(self.batch)}"
 
     def _advise(self) -> str:
         if self._is_over:

@@ -151,11 +151,16 @@ class Caller:
         self._lock = threading.Lock()
         self._session: Any = None
         self._clients: dict[tuple[str, str | None], Any] = {}
+        self._endpoints: dict[tuple[str, str | None], str] = {}
+
+    def find_endpoint(self, declaration: Secret | Parameter) -> str | None:
+        """Give the endpoint that was asked last for a value, of STS or of its service. None: it was not asked yet."""
+        return self._endpoints.get(_describe(declaration))
 
     def ask(self, declaration: Secret | Parameter) -> Outcome:
         """Ask for one value, once; or twice, where AWS does not take the credentials that were kept for a role."""
         outcome = self._ask(declaration)
-        role_arn: str | None = getattr(declaration, "role_arn", None)
+        role_arn = _describe(declaration)[1]
         if role_arn and isinstance(outcome, Refusal) and outcome.code in REJECTED_CODES and not outcome.is_of_role:
             self._forget_role(role_arn)
             return self._ask(declaration)
@@ -169,11 +174,14 @@ class Caller:
             client.close()
 
     def _ask(self, declaration: Secret | Parameter) -> Outcome:
-        role_arn: str | None = getattr(declaration, "role_arn", None)
+        service, role_arn = _describe(declaration)
         try:
-            if isinstance(declaration, Secret):
-                return _ask_for_secret(self._find_client(_SECRETS, role_arn), declaration)
-            return _ask_for_parameter(self._find_client(_PARAMETERS, None), declaration)
+            client = self._find_client(service, role_arn)
+            return (
+                _ask_for_secret(client, declaration)
+                if isinstance(declaration, Secret)
+                else _ask_for_parameter(client, declaration)
+            )
         except Exception as error:  # noqa: BLE001 - whatever it is, its frames hold the credentials
             return _read_error(error, has_role=role_arn is not None)
 
@@ -185,6 +193,7 @@ class Caller:
                     self._session = _make_session(self._stand_in, self._on_load)
                 keys = None if role_arn is None else self._find_keys(role_arn)
                 client = self._clients[service, role_arn] = self._make_client(service, keys)
+                self._endpoints[service, role_arn] = _endpoint(client.meta.endpoint_url)
             return client
 
     def _forget_role(self, role_arn: str) -> None:
@@ -200,6 +209,7 @@ class Caller:
         if kept is not None:
             return kept
         sts = self._make_client(_ROLES, None)
+        self._endpoints[_SECRETS, role_arn] = _endpoint(sts.meta.endpoint_url)
         try:
             issued = sts.assume_role(RoleArn=role_arn, RoleSessionName=_ROLE_SESSION)["Credentials"]
         finally:
@@ -258,6 +268,11 @@ def find_stand_in() -> str | None:
 _ENDPOINT = "AWS_ENDPOINT_URL_SECRETS_MANAGER"
 
 
+def _describe(declaration: Secret | Parameter) -> tuple[str, str | None]:
+    """Give the service that has a value, and the role to read it with."""
+    return (_SECRETS, declaration.role_arn) if isinstance(declaration, Secret) else (_PARAMETERS, None)
+
+
 def _make_session(stand_in: str | None, on_load: Callable[[], None]) -> Any:
     from botocore.session import Session
 
@@ -290,14 +305,15 @@ def _find_region(session: Any, stand_in: str | None) -> str | None:
 
 
 def _fingerprint(session: Any) -> bytes:
-    """Tell callers apart, without keeping their credentials."""
+    """Tell apart who asks, and where, without keeping credentials."""
     from botocore.exceptions import NoCredentialsError
 
     credentials = session.get_credentials()
     if credentials is None:
         raise NoCredentialsError
     frozen = credentials.get_frozen_credentials()
-    text = "\n".join((frozen.access_key, frozen.secret_key, frozen.token or ""))
+    endpoints = [os.environ.get(name) for name in sorted(os.environ) if name.startswith("AWS_ENDPOINT_URL")]
+    text = repr((frozen.access_key, frozen.secret_key, frozen.token, endpoints))
     return blake2b(text.encode(), key=_process_key).digest()
 
 

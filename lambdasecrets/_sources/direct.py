@@ -67,8 +67,8 @@ def fetch(requests: Sequence[Request], deadline: Deadline) -> dict[str, Fetched]
     Returns:
         For each path its value or its error.
     """
-    calls = _desk.fetch({request.path: request.declaration for request in requests}, deadline)
-    return {request.path: _read_call(request, calls.get(request.path), deadline) for request in requests}
+    wishes = _desk.fetch({request.path: request.declaration for request in requests}, deadline)
+    return {request.path: _read_wish(request, wishes[request.path], deadline) for request in requests}
 
 
 def forget() -> None:
@@ -162,9 +162,10 @@ class _Wish:
         self.call: _Call | None = None
         self.is_own = False
 
-    def is_settled(self) -> bool:
-        """Tell whether there is an outcome, and one for this caller."""
-        return self.call is not None and (self.call.is_definite() or (self.is_own and self.call.outcome is not None))
+    def find_outcome(self) -> Outcome | None:
+        """Give the outcome for this caller; None where there is none, or one that is for another caller only."""
+        call = self.call
+        return call.outcome if call is not None and (self.is_own or call.is_definite()) else None
 
     def needs_call(self) -> bool:
         """Tell whether there is no call, or one that ended without an outcome for this caller."""
@@ -204,6 +205,10 @@ class _Errand:
         if is_over:
             self._caller.close()
 
+    def find_endpoint(self, declaration: Secret | Parameter) -> str | None:
+        """Give the endpoint that was asked last for a value. None: it was not asked yet."""
+        return self._caller.find_endpoint(declaration)
+
     def ask(self, declaration: Secret | Parameter) -> Outcome:
         """Ask AWS once. Raises nothing: a thread that dies of an error leaves others waiting."""
         try:
@@ -224,8 +229,8 @@ class _Desk:
         self._threads: set[threading.Thread] = set()
         self._idle = 0
 
-    def fetch(self, declarations: Mapping[str, Secret | Parameter], deadline: Deadline) -> dict[str, _Call]:
-        """Give the calls that have an outcome when the deadline passes, by path."""
+    def fetch(self, declarations: Mapping[str, Secret | Parameter], deadline: Deadline) -> dict[str, _Wish]:
+        """Give what became of each wish, by path, once all are settled or the deadline passes."""
         where = self._fingerprint_environment()
         wishes = [_Wish(path, _make_key(where, wanted), wanted) for path, wanted in declarations.items()]
         caller = boto.Caller(deadline.left(), self._roles, boto.find_stand_in(), self._log_filter.cover)
@@ -234,11 +239,11 @@ class _Desk:
             while deadline.left():
                 made = [self._hand_in(wish, deadline, errand) for wish in wishes if wish.needs_call()]
                 self._start_threads(has_more=any(made))
-                if not self._wait([wish for wish in wishes if not wish.is_settled()], deadline):
+                if not self._wait([wish for wish in wishes if wish.find_outcome() is None], deadline):
                     break
             for wish in wishes:
                 wish.give_up()
-        return {wish.path: wish.call for wish in wishes if wish.call is not None and wish.is_settled()}
+        return {wish.path: wish for wish in wishes}
 
     def _fingerprint_environment(self) -> bytes:
         """Tell apart where, and as whom, AWS is asked, without keeping credentials."""
@@ -327,7 +332,7 @@ if hasattr(os, "register_at_fork"):  # pragma: no branch - only Windows is witho
 def _make_key(where: bytes, wanted: Secret | Parameter) -> _Key:
     if isinstance(wanted, Secret):
         stage = wanted.version_stage or (None if wanted.version_id else "AWSCURRENT")
-        return where, "secret", wanted.name, wanted.version_id, stage, getattr(wanted, "role_arn", None)
+        return where, "secret", wanted.name, wanted.version_id, stage, wanted.role_arn
     return where, "parameter", wanted.name, wanted.version, wanted.label, wanted.decrypt
 
 
@@ -357,10 +362,11 @@ def _is_transient(outcome: Outcome) -> bool:
     return isinstance(outcome, boto.Unreached)
 
 
-def _read_call(request: Request, call: _Call | None, deadline: Deadline) -> Fetched:
-    outcome = None if call is None else call.outcome
+def _read_wish(request: Request, wish: _Wish, deadline: Deadline) -> Fetched:
+    call, outcome = wish.call, wish.find_outcome()
     if call is None or outcome is None:
-        return DeadlineExceededError(request.subject, deadline.seconds, deadline.bound, server="aws")
+        endpoint = None if call is None else call.errand.find_endpoint(call.declaration)
+        return DeadlineExceededError(request.subject, deadline.seconds, deadline.bound, server="aws", endpoint=endpoint)
     if isinstance(outcome, RawValue):
         return outcome
     if isinstance(outcome, boto.Refusal):

@@ -28,6 +28,7 @@ from lambdasecrets.errors import ResolutionError, Subject
 from tests.dev.asking import until
 from tests.dev.aws_double import REGION, AwsDouble, running_aws
 from tests.serving import serving
+from tests.test_leaks import TOKEN, VALUE, Watch, check, logged, said
 
 SECONDS = 30.0
 ACCESS = {"AWS_ACCESS_KEY_ID": "made-up", "AWS_SECRET_ACCESS_KEY": "made-up", "AWS_DEFAULT_REGION": REGION}
@@ -263,7 +264,20 @@ def test_no_answer_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
         over.set()
     assert isinstance(got, errors.DeadlineExceededError)
     assert (got.seconds, got.bound, asked.is_set()) == (2.0, "timeout", True)
+    assert got.why == f"no answer from http://127.0.0.1:{server.port} within 2.00 s (the timeout)"
     assert took < 2.5
+
+
+def test_sts_that_does_not_answer(emulator: Emulator, store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is STS that does not answer, STS is named."""
+    asked, over = threading.Event(), threading.Event()
+    with serving(hanging(asked, over)) as server:
+        lead_to("http://127.0.0.1:1", monkeypatch)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{server.port}")
+        got = fetch(Secret("s", role_arn="arn:aws:iam::123456789012:role/reader"), seconds=2.0)
+        over.set()
+    assert isinstance(got, errors.DeadlineExceededError)
+    assert got.endpoint == f"http://127.0.0.1:{server.port}"
 
 
 def test_an_answer_in_drops(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -632,6 +646,44 @@ print("over", "botocore.parsers" in logging.root.manager.loggerDict, logging.get
     assert run(code)[0] == "over True []"
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        None,
+        said(200),
+        said(200, SecretString=VALUE),
+        said(400, __type="ResourceNotFoundException"),
+        said(400, __type="AccessDeniedException"),
+        said(400, __type="ExpiredTokenException"),
+        said(400, __type="ThrottlingException"),
+        said(400, __type=VALUE),
+        said(500),
+        faults.Reply(400, f"<{TOKEN}>{VALUE}".encode()),
+        faults.Redirect(f"http://127.0.0.1:9/{TOKEN}"),
+        faults.Truncated(),
+        faults.ResetInsideAnswer(),
+        faults.SlowDrip("body", size=2, interval=0.05),
+        faults.Hang(),
+    ],
+    ids=lambda fault: "none" if fault is None else type(fault).__name__,
+)
+@pytest.mark.parametrize("role_arn", [None, "arn:aws:iam::123456789012:role/reader"])
+def test_nothing_shows_a_value(
+    monkeypatch: pytest.MonkeyPatch, fault: faults.Fault | None, role_arn: str | None
+) -> None:
+    """Whatever AWS answers, nothing that comes of it shows a part of a value or of a token, at any level of the log."""
+    store, watch = MemoryStore(), Watch(VALUE, TOKEN)
+    store.put_secret("s", VALUE)
+    with Emulator(store, token=TOKEN) as emulator, logged() as log:
+        for name, value in emulator.environment().items():
+            monkeypatch.setenv(name, value)
+        if fault is not None:
+            emulator.inject(fault, times=None, match="GetSecretValue")
+        got = fetch(Secret("s", role_arn=role_arn), seconds=2.0)
+    check(watch, got if isinstance(got, ResolutionError) else repr(got), log)
+    assert isinstance(got, RawValue if fault is None else ResolutionError)
+
+
 def test_knows_whether_boto3_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """boto3 is looked for, not imported."""
     assert direct.is_installed()
@@ -677,6 +729,28 @@ def stale(emulator: Emulator, store: MemoryStore, aws: AwsDouble) -> Any:
     made.create_secret(Name="db", SecretString="second")
     store.put_secret("db", "first")
     return made
+
+
+def test_a_handler_under_a_stand_in(store: MemoryStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A handler's test never gets what a developer's own profile leads to: AWS is the stand-in."""
+    (tmp_path / ".aws").mkdir()
+    settings = "[default]\nregion = eu-west-1\nignore_configured_endpoint_urls = true\n"
+    (tmp_path / ".aws" / "config").write_text(settings)
+    keys = "[default]\naws_access_key_id = AKIAPRODUCTION\naws_secret_access_key = production\n"
+    (tmp_path / ".aws" / "credentials").write_text(keys)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_PROFILE", "missing")
+    store.put_secret("db", "first")
+    with Emulator(store, secrets_ttl=300) as emulator:
+        for name, value in emulator.environment().items():
+            monkeypatch.setenv(name, value)
+        database = Database("first")
+        before = database.logged_in()
+        store.put_secret("db", "second")
+        database.password = "second"
+        after = database.logged_in()
+        asked = calls(emulator)
+    assert (before, after, asked) == (["first"], ["first", "second"], ["db"])
 
 
 def test_a_rotated_secret_runs_the_handler_once_more(emulator: Emulator, stale: Any) -> None:
