@@ -760,7 +760,8 @@ class AwsUnavailableError(ResolutionError):
         super().__init__(
             subject,
             f"{endpoint} could not be reached ({code})",
-            f"{_advise_route(None, 'aws')} Does a setting of boto3 (AWS_ENDPOINT_URL, a profile, a proxy) lead there?",
+            "In a VPC the function needs a route to it, or an interface endpoint of that service. Does a setting of "
+            "boto3 (AWS_ENDPOINT_URL, a profile, a proxy) lead there?",
         )
 
 
@@ -807,7 +808,8 @@ class UnsupportedByAgentError(ResolutionError):
         super().__init__(
             subject,
             "the AWS Secrets Manager Agent listens on this port, and it does not serve Parameter Store",
-            "Use the Parameters and Secrets Lambda Extension, or keep the value in Secrets Manager.",
+            "Use the Parameters and Secrets Lambda Extension, keep the value in Secrets Manager, or let boto3 read it "
+            '(`fallback="aws"`).',
         )
 
 

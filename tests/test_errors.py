@@ -62,6 +62,9 @@ MESSAGES: dict[LambdaSecretsError, str] = {
         "Cannot use LAMBDASECRETS_TIMEOUT as it is set: it takes a number of seconds above 0. Correct it or leave "
         "it out."
     ),
+    SettingError(
+        "AWS_SESSION_TOKEN", "a token"
+    ): "Cannot use AWS_SESSION_TOKEN as it is set: it takes a token. Correct it.",
     ResolutionError(DATABASE, "it rains", "Wait."): (
         "Cannot resolve 'database' of app.handler, Secret('orders/database'): it rains. Wait."
     ),
@@ -276,9 +279,9 @@ MESSAGES: dict[LambdaSecretsError, str] = {
     ),
     AwsUnavailableError(DATABASE, "https://secretsmanager.us-east-1.amazonaws.com", "ConnectTimeoutError"): (
         "Cannot resolve 'database' of app.handler, Secret('orders/database'): "
-        "https://secretsmanager.us-east-1.amazonaws.com could not be reached (ConnectTimeoutError). Can the "
-        "function reach AWS? In a VPC it needs a route or interface endpoints for Secrets Manager and SSM. Does a "
-        "setting of boto3 (AWS_ENDPOINT_URL, a profile, a proxy) lead there?"
+        "https://secretsmanager.us-east-1.amazonaws.com could not be reached (ConnectTimeoutError). In a VPC "
+        "the function needs a route to it, or an interface endpoint of that service. Does a setting of boto3 "
+        "(AWS_ENDPOINT_URL, a profile, a proxy) lead there?"
     ),
     ProtocolError(DATABASE, 200, "is no JSON"): (
         "Cannot resolve 'database' of app.handler, Secret('orders/database'): the answer (200) is no JSON. See what "
@@ -300,9 +303,9 @@ MESSAGES: dict[LambdaSecretsError, str] = {
         "(/proc/self/fd lists them). Lambda allows 1,024 of them."
     ),
     UnsupportedByAgentError(PAGE_SIZE): (
-        "Cannot resolve 'page_size' of app.handler, Parameter('/orders/page-size'): the AWS Secrets Manager Agent "
-        "listens on this port, and it does not serve Parameter Store. Use the Parameters and Secrets Lambda "
-        "Extension, or keep the value in Secrets Manager."
+        "Cannot resolve 'page_size' of app.handler, Parameter('/orders/page-size'): the AWS Secrets Manager "
+        "Agent listens on this port, and it does not serve Parameter Store. Use the Parameters and Secrets "
+        'Lambda Extension, keep the value in Secrets Manager, or let boto3 read it (`fallback="aws"`).'
     ),
     UnsupportedByExtensionError(DATABASE): (
         "Cannot resolve 'database' of app.handler, Secret('orders/database'): it is declared with a role, and the "

@@ -235,7 +235,8 @@ def test_the_agent_has_no_parameters() -> None:
         errors.UnsupportedByAgentError,
         (
             "the AWS Secrets Manager Agent listens on this port, and it does not serve Parameter Store. Use the "
-            "Parameters and Secrets Lambda Extension, or keep the value in Secrets Manager."
+            "Parameters and Secrets Lambda Extension, keep the value in Secrets Manager, or let boto3 read it "
+            '(`fallback="aws"`).'
         ),
     )
     assert isinstance(say(404, b"404 page not found", PARAMETER), errors.ProtocolError)
