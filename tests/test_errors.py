@@ -62,9 +62,6 @@ MESSAGES: dict[LambdaSecretsError, str] = {
         "Cannot use LAMBDASECRETS_TIMEOUT as it is set: it takes a number of seconds above 0. Correct it or leave "
         "it out."
     ),
-    SettingError(
-        "AWS_SESSION_TOKEN", "a token"
-    ): "Cannot use AWS_SESSION_TOKEN as it is set: it takes a token. Correct it.",
     ResolutionError(DATABASE, "it rains", "Wait."): (
         "Cannot resolve 'database' of app.handler, Secret('orders/database'): it rains. Wait."
     ),
