@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from lambdasecrets import _settings, errors, inject_secrets
 from lambdasecrets.dev._cli.app import app
@@ -115,8 +116,19 @@ def test_the_output_of_make_demo() -> None:
         cwd=ROOT, capture_output=True, check=True, encoding="utf-8", timeout=60,
     )  # fmt: skip
     shown = {"make demo": settled(done.stdout), "make demo, standard error": settled(done.stderr)}
+    demos = [block for block in marked("output") if subject(block).startswith("make demo")]
 
-    assert [block for block in marked("output") if settled(block.text) != shown[subject(block)]] == []
+    assert [block for block in demos if settled(block.text) != shown[subject(block)]] == []
+
+
+@pytest.mark.parametrize("block", [item for item in marked("output") if "lambdasecrets " in item.marker], ids=str)
+def test_every_output_shown_is_real(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a command is said to print is what it prints."""
+    monkeypatch.chdir(ROOT)
+    command = shlex.split(subject(block).removeprefix("lambdasecrets "))
+    done = CliRunner().invoke(app, command)
+
+    assert settled(block.text) == settled(done.stdout)
 
 
 def test_the_tree_of_errors() -> None:

@@ -17,17 +17,19 @@ from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import module_from_spec
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from lambdasecrets import _signature
 from lambdasecrets._decorator import PLAN
 from lambdasecrets._signature import Config, Plan, value_plan
+from lambdasecrets.dev.environment import HIDDEN_FILES, find_credential_variables
 from lambdasecrets.errors import LambdaSecretsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
     from types import ModuleType
 
+    from lambdasecrets._declarations import Parameter, Secret
     from lambdasecrets._signature import Node
 
 __all__ = ["Discovery", "Failure", "Found", "InputError", "Target", "discover", "find_root", "importable"]
@@ -45,9 +47,9 @@ _GIVEN = {
     "AWS_SECRET_ACCESS_KEY": "made-up",
     "AWS_EC2_METADATA_DISABLED": "true",
     "AWS_LAMBDA_FUNCTION_NAME": "function",
+    **HIDDEN_FILES,
 }
 _GIVEN_UNLESS_SET = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_REGION": "us-east-1"}
-_TAKEN_AWAY = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_TOKEN")
 
 # Their texts are made of names; those of other exceptions may hold a value.
 _TELLING = (AttributeError, ImportError, LambdaSecretsError, NameError)
@@ -196,6 +198,11 @@ class Found:
     item: Any = field(repr=False)
     plan: Plan = field(repr=False)
     modules: _Modules = field(repr=False, compare=False)
+
+    @property
+    def declarations(self) -> tuple[Secret | Parameter, ...]:
+        """What it declares, in order."""
+        return tuple(cast("Secret | Parameter", slot.declaration) for slot in self.plan.slots)
 
     @contextmanager
     def importable(self) -> Generator[None]:
@@ -628,8 +635,8 @@ def _list_models(nodes: Iterable[Node]) -> Iterator[Any]:
 @contextmanager
 def _import_environment(variables: Mapping[str, str]) -> Generator[None]:
     before = dict(os.environ)
-    for name in _TAKEN_AWAY:
-        os.environ.pop(name, None)
+    for name in find_credential_variables(before):
+        del os.environ[name]
     os.environ.update({**_GIVEN_UNLESS_SET, **os.environ, **_GIVEN, **variables})
     try:
         yield

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 from lambdasecrets import _resolver, testing
 from lambdasecrets.dev.context import LambdaContext
 from lambdasecrets.dev.emulator import Emulator, RequestRecord
+from lambdasecrets.dev.environment import HIDDEN_FILES, find_credential_variables
 from lambdasecrets.dev.faults import EVERY_FAULT
 from lambdasecrets.dev.stores import MemoryStore, SecretsFile, StoreError, load_secrets_file
 
@@ -36,9 +37,6 @@ _TOKEN_BYTES = 32
 _ABSENT = ("ParameterNotFound", "ParameterVersionNotFound", "ResourceNotFoundException")
 _REFERENCE = "/aws/reference/secretsmanager/"
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
-
-# The first would be taken for the session token; the others win over the made-up keys, and lead to a real account.
-_NOT_IN_TESTS = ("AWS_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE")
 
 
 class Secrets:
@@ -306,10 +304,11 @@ def run_extension(file: str | Path | None = None, profile: Profile = "extension"
 
 @contextmanager
 def _environment(variables: Mapping[str, str]) -> Generator[None]:
-    before = {name: os.environ.get(name) for name in (*_NOT_IN_TESTS, *variables)}
-    for name in _NOT_IN_TESTS:
-        os.environ.pop(name, None)
-    os.environ.update(variables)
+    credentials = find_credential_variables(os.environ)
+    before = {name: os.environ.get(name) for name in (*credentials, *HIDDEN_FILES, *variables)}
+    for name in credentials:
+        del os.environ[name]
+    os.environ.update({**HIDDEN_FILES, **variables})
     try:
         yield
     finally:

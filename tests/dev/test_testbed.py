@@ -99,17 +99,17 @@ def test_versions_of_ones_own() -> None:
 def test_what_is_deleted_is_gone() -> None:
     """A value that is deleted is not found any more; to delete what is not there is a KeyError."""
     with run_extension() as extension:
-        extension.secrets["a"] = extension.parameters["/a"] = "x"
+        extension.secrets["a"] = extension.parameters["/b"] = "x"
         del extension.secrets["a"]
-        del extension.parameters["/a"]
+        del extension.parameters["/b"]
         with pytest.raises(UnresolvedError):
             resolve(Secret("a"), str)
         with pytest.raises(UnresolvedError):
-            resolve(Parameter("/a"), str)
+            resolve(Parameter("/b"), str)
         with pytest.raises(KeyError):
             del extension.secrets["a"]
         with pytest.raises(KeyError):
-            del extension.parameters["/a"]
+            del extension.parameters["/b"]
 
 
 def test_shows_no_value() -> None:

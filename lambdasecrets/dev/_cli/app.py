@@ -15,6 +15,7 @@ import typer
 
 from lambdasecrets import LambdaSecretsError, ResolvedValue, ResolveEvent
 from lambdasecrets._settings import LONGEST_INVOCATION_SECONDS
+from lambdasecrets.dev._cli import policy
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.invoke import (
     DEFAULT_TIMEOUT_SECONDS,
@@ -90,6 +91,9 @@ def lambdasecrets(
     ] = False,
 ) -> None:
     """Run Lambda handlers against a local stand-in for the AWS Parameters and Secrets Lambda Extension."""
+
+
+app.command("policy", epilog=policy.EXAMPLES)(policy.write_policy)
 
 
 @app.command("invoke", epilog=_INVOKE_EXAMPLES)

@@ -1,0 +1,59 @@
+"""What commands have in common: arguments, exit codes, and how they end."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from lambdasecrets.dev.discovery import Discovery, InputError
+from lambdasecrets.dev.stores import SecretsFileError
+
+EXIT_FINDINGS = 1
+EXIT_BAD_INPUT = 2
+
+Targets = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="TARGET",
+        help="What declares: path/to/app.py:handler, module:handler, a file, a module, a package or a folder.",
+    ),
+]
+Root = Annotated[
+    Path | None,
+    typer.Option("--root", metavar="FOLDER", help="The folder that modules are imported from, such as src."),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="The text of a placeholder, and of the environment variable; may be repeated.",
+    ),
+]
+
+
+def end(text: str, code: int) -> NoReturn:
+    """Say on standard error why a command ends, and end it.
+
+    Raises:
+        Exit: with the code.
+    """
+    typer.echo(text, err=True)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def refuse_bad_input() -> Generator[None]:
+    """End with one line, and exit code 2, where what was given cannot be used."""
+    try:
+        yield
+    except (InputError, SecretsFileError) as error:
+        end(f"Error: {error}", EXIT_BAD_INPUT)
+
+
+def report_failures(discovery: Discovery) -> None:
+    """Name on standard error the modules that hide what they may declare, a line each."""
+    for failure in discovery.failures:
+        typer.echo(f"Error: {failure}", err=True)
