@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+_SENDABLE = re.compile("[!-~]+")
+REMEMBERED = 256
+"""How many paths and addresses are kept as what they are sent as: a handler has few, names made at run time can be
+many."""
+
 CONNECTION_LIMIT_STATUS = 429
 """The agent counts its connections when it accepts them: one over its limit answers this for as long as it lives, so
 it is not used again."""
@@ -19,8 +24,6 @@ REQUEST_TIMEOUT_STATUS = 408
 
 NO_DESCRIPTOR_LEFT = frozenset({errno.EMFILE, errno.ENFILE})
 """The errors of a system that has no file descriptor for another socket."""
-
-_SENDABLE = re.compile("[!-~]+").fullmatch
 
 
 class Address(NamedTuple):
@@ -40,18 +43,17 @@ class Token:
         text: what to send.
     """
 
-    __slots__ = ("_reveal",)
+    __slots__ = ("reveal",)
+
+    reveal: Callable[[], str]
+    """Gives the text. To be called in the expression that makes the bytes, so that no local ever holds the text."""
 
     def __init__(self, text: str) -> None:
-        self._reveal: Callable[[], str] = lambda: text
+        self.reveal = lambda: text
 
     def __repr__(self) -> str:
         """Show that it is one, not what it holds."""
         return "Token()"
-
-    def reveal(self) -> str:
-        """Give the text. Call it in the expression that makes the bytes, so that no local ever holds the text."""
-        return self._reveal()
 
 
 class Answer(NamedTuple):
@@ -130,7 +132,7 @@ class Transport(Protocol):
 
 def is_sendable(text: str) -> bool:
     """Tell whether a path, or a host, can stand in a request: visible ASCII characters."""
-    return _SENDABLE(text) is not None
+    return _SENDABLE.fullmatch(text) is not None
 
 
 def is_raised_by(error: BaseException, packages: frozenset[str]) -> bool:

@@ -26,6 +26,7 @@ from urllib3.connectionpool import HTTPConnectionPool
 from lambdasecrets._transports.base import (
     CONNECTION_LIMIT_STATUS,
     NO_DESCRIPTOR_LEFT,
+    REMEMBERED,
     REQUEST_TIMEOUT_STATUS,
     Address,
     Answer,
@@ -643,7 +644,7 @@ def _url(address: Address) -> str:
     return f"http://{host}:{address.port}/"
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=REMEMBERED)
 def _prepared(address: Address, path: str) -> requests.PreparedRequest:
     prepared = requests.Request("GET", _url(address), headers={"Accept-Encoding": "identity"}).prepare()
     # As it is: requests would decode what is encoded and encode it in its own way.

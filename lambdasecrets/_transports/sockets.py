@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import select
 import socket
+from functools import lru_cache
 from threading import Lock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 from lambdasecrets._transports.base import (
     CONNECTION_LIMIT_STATUS,
     NO_DESCRIPTOR_LEFT,
+    REMEMBERED,
     REQUEST_TIMEOUT_STATUS,
     Answer,
     Fault,
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from lambdasecrets._transports.base import Address, Transport
+
+    _Sealed = tuple[Callable[[], bytes], int]
 
 IS_SUPPORTED = hasattr(select, "poll")
 """Whether this system can wait for a socket as this file does: all can but Windows."""
@@ -92,19 +96,25 @@ class LeanTransport:
     ) -> dict[str, Answer | Fault]:
         """See `Transport.exchange`."""
         ends = monotonic() + seconds
-        if not is_sendable(address.host):
+        host = _host_line(address)
+        if host is None:
             return {path: Fault.UNSENDABLE for paths in lanes for path in paths}
-        batch = _Batch(address, self._idle.setdefault(address, []), _seal(_head(address, headers)), ends, anew=anew)
-        unfinished = [_Lane(batch, paths) for paths in lanes if paths]
+        idle = self._idle.setdefault(address, [])
+        batch = _Batch(address, idle, _seal(_head(host, headers)), ends, anew=anew)
+        unfinished = [_Lane(batch, paths) for paths in lanes]
         try:
-            while unfinished:
+            while len(unfinished) > 1:
                 # In turns: all lanes send before the first answer is read, and one that has more to send than fits at
                 # once does not wait for the end of another.
                 unfinished = [lane for lane in unfinished if lane.step()]
-        finally:
-            # Only where an exception passes are there any: nobody can tell what has come on their connections.
+            for lane in unfinished:
+                while lane.step():
+                    pass
+        except BaseException:
+            # Nobody can tell what has come on their connections.
             for lane in unfinished:
                 lane.drop()
+            raise
         if batch.foreign:
             others = self._fallback.exchange(address, batch.foreign, headers, ends, anew=anew)
             batch.answers.update((path, _shift(answer, batch.connections)) for path, answer in others.items())
@@ -189,23 +199,22 @@ class _Batch:
     Args:
         address: where to.
         idle: connections that are open and free.
-        head: gives what follows the first line of each request. Sealed, because the token is in it.
+        sealed: what follows the first line of each request, as `_seal` gives it: the token is in it.
         ends: when to be done, on the monotonic clock.
         anew: whether to use none of the idle connections.
 
     Attributes:
         answers: where the answers go.
         foreign: where the paths go whose answers this file does not understand, by lane.
-        connections: how many were used.
+        connections: how many numbers were given to connections.
     """
 
-    def __init__(
-        self, address: Address, idle: list[_Connection], head: Callable[[], bytes], ends: float, *, anew: bool
-    ) -> None:
-        self.address, self.idle, self.head, self.ends, self.anew = address, idle, head, ends, anew
+    connections = 0
+
+    def __init__(self, address: Address, idle: list[_Connection], sealed: _Sealed, ends: float, *, anew: bool) -> None:
+        self.address, self.idle, self.sealed, self.ends, self.anew = address, idle, sealed, ends, anew
         self.answers: dict[str, Answer | Fault] = {}
         self.foreign: list[list[str]] = []
-        self.connections = 0
 
 
 class _Lane:
@@ -216,15 +225,16 @@ class _Lane:
         paths: what to ask for.
     """
 
+    _in_flight = 0
+    _is_pipelining = True
+    _opening: socket.socket | None = None
+    _connection: _Connection | None = None
+
     def __init__(self, batch: _Batch, paths: Sequence[str]) -> None:
         self._batch = batch
         self._todo = list(paths)  # those that have their answers are taken out
-        self._in_flight = 0
-        self._is_pipelining = CAN_ACKNOWLEDGE
-        self._opening: socket.socket | None = None
-        self._connection: _Connection | None = None
-        self._number = 0  # the connection's
-        self._answered: list[str] = []  # over this connection, in this exchange
+        self._number = batch.connections  # the connection's
+        batch.connections += 1
 
     def step(self) -> bool:
         """Read one answer, or send what can be sent now. What fails is settled; the rest goes on.
@@ -233,10 +243,11 @@ class _Lane:
             Whether there is more to do.
         """
         try:
-            if self._in_flight and self._connection is not None:
-                self._receive(self._connection)
+            connection = self._connection
+            if connection is not None and self._in_flight:
+                self._receive(connection)
             else:
-                self._send()
+                self._send(connection)
         except OSError as error:
             if not is_raised_by(error, _SOCKET_PACKAGES):
                 raise
@@ -260,25 +271,30 @@ class _Lane:
             if opened is not None:
                 opened.close()
         self._opening = self._connection = None
+        self._number = self._batch.connections
+        self._batch.connections += 1
 
-    def _send(self) -> None:
+    def _send(self, connection: _Connection | None) -> None:
         """Send as many requests as may wait for their answers."""
-        if self._connection is not None and not self._can_go_on(self._connection):
+        if connection is not None and not self._can_go_on(connection):
             self.drop()
-        connection = self._connection or self._connect()
-        head_size = len(self._batch.head())
+            connection = None
+        if connection is None:
+            connection = self._take_idle() or self._open()
+        head, head_size = self._batch.sealed
         lines: list[bytes] = []
         size = 0
         for path in self._todo:
-            if not is_sendable(path):
+            line = _request_line(path)
+            if line is None:
                 break
-            lines.append(b"GET %b HTTP/1.1\r\n" % path.encode())
-            size += len(lines[-1]) + head_size
-            if size >= _PIPELINED_BYTES or not self._is_pipelining:
+            lines.append(line)
+            size += len(line) + head_size
+            if size >= _PIPELINED_BYTES or not (self._is_pipelining and CAN_ACKNOWLEDGE):
                 break
         self._in_flight = len(lines)
         if lines:
-            connection.send(lines, self._batch.head, size, self._batch.ends)
+            connection.send(lines, head, size, self._batch.ends)
         else:
             self._settle(Fault.UNSENDABLE)
 
@@ -289,23 +305,19 @@ class _Lane:
             self._doubt()
         return is_quiet and not connection.is_spent
 
-    def _connect(self) -> _Connection:
-        batch = self._batch
-        self._number, self._answered = batch.connections, []
-        batch.connections += 1
-        return self._take_idle() or self._open()
-
     def _take_idle(self) -> _Connection | None:
         """Take a connection out of the pool on which nothing has come: what has come there nobody asked for."""
         while not self._batch.anew:
             try:
                 # Into the lane in the same step, so that it is closed if an exception passes.
-                self._connection = self._batch.idle.pop()
-            except IndexError:
+                connection = self._connection = self._batch.idle.pop()
+            except IndexError as error:
+                if not is_raised_by(error, _SOCKET_PACKAGES):
+                    raise
                 break
-            if self._connection.is_quiet():
-                return self._connection
-            self._connection.close()
+            if not connection.poll(0):
+                return connection
+            connection.close()
         self._connection = None
         return None
 
@@ -319,17 +331,15 @@ class _Lane:
 
     def _receive(self, connection: _Connection) -> None:
         """Read one answer."""
-        was_used = connection.is_used
         status, body, stays_open = connection.receive(self._batch.ends)
-        if status == REQUEST_TIMEOUT_STATUS and was_used and not self._answered:
+        if status == REQUEST_TIMEOUT_STATUS and connection.answers > 1 and not self._answered():
             # Said on the idle connection, just before the request was sent.
             self.drop()
             return
-        path = self._todo.pop(0)
-        self._batch.answers[path] = Answer(status, body, self._number)
-        self._answered.append(path)
+        self._batch.answers[self._todo.pop(0)] = Answer(status, body, self._number)
         self._in_flight -= 1
-        connection.is_spent = connection.is_spent or status == CONNECTION_LIMIT_STATUS
+        if status == CONNECTION_LIMIT_STATUS:
+            connection.is_spent = True
         if not stays_open:
             if connection.received and not self._in_flight:
                 self._doubt()
@@ -343,7 +353,7 @@ class _Lane:
             return False
         # Several answers can have changed places: there something too much is looked for now. Where it comes later, it
         # is seen before the connection is used again.
-        if connection.received or (len(self._answered) > 1 and not connection.is_quiet()):
+        if connection.received or (len(self._batch.answers) > 1 and not connection.is_quiet()):
             if connection.has_surplus():
                 self._doubt()
         elif not connection.is_spent and len(self._batch.idle) < _IDLE_CONNECTIONS:
@@ -354,11 +364,13 @@ class _Lane:
 
     def _doubt(self) -> None:
         """Mark the answers of this connection: something has come on it that was not asked for."""
-        answers = self._batch.answers
-        for path in self._answered:
-            answer = answers[path]
-            if isinstance(answer, Answer):
-                answers[path] = answer._replace(certain=False)
+        for path, answer in self._answered().items():
+            self._batch.answers[path] = answer._replace(certain=False)
+
+    def _answered(self) -> dict[str, Answer]:
+        """Give what has come on this connection."""
+        answers = self._batch.answers.items()
+        return {path: it for path, it in answers if isinstance(it, Answer) and it.connection == self._number}
 
     def _settle_failed(self, error: OSError) -> None:
         """Settle what a broken connection leaves. One that was idle, or has given an answer, is only replaced."""
@@ -369,7 +381,7 @@ class _Lane:
             self._settle_all(Fault.TIMED_OUT)
         elif error.errno in NO_DESCRIPTOR_LEFT:
             self._settle_all(Fault.EXHAUSTED)
-        elif connection is None or not (connection.is_used or connection.is_inside):
+        elif connection is None or not (connection.answers or connection.is_inside):
             self._settle_all(Fault.RESET)
         elif connection.is_inside:
             self._settle(Fault.LOST)
@@ -382,12 +394,22 @@ class _Lane:
             self._settle(fault)
 
 
-def _head(address: Address, headers: Mapping[str, str | Token]) -> bytes:
+@lru_cache(maxsize=REMEMBERED)
+def _host_line(address: Address) -> str | None:
     host = f"[{address.host}]" if ":" in address.host else address.host
+    return f"Host: {host}:{address.port}\r\n" if is_sendable(host) else None
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _request_line(path: str) -> bytes | None:
+    return b"GET %b HTTP/1.1\r\n" % path.encode() if is_sendable(path) else None
+
+
+def _head(host: str, headers: Mapping[str, str | Token]) -> bytes:
     # One expression, so that no local holds the token. An error of encoding would quote it: there is none.
     return "".join(
         [
-            f"Host: {host}:{address.port}\r\n",
+            host,
             *[
                 f"{name}: {value.reveal() if isinstance(value, Token) else value}\r\n"
                 for name, value in headers.items()
@@ -397,9 +419,9 @@ def _head(address: Address, headers: Mapping[str, str | Token]) -> bytes:
     ).encode(errors="replace")
 
 
-def _seal(data: bytes) -> Callable[[], bytes]:
-    """Hide bytes from what shows the locals of frames; see `Token`."""
-    return lambda: data
+def _seal(data: bytes) -> _Sealed:
+    """Hide bytes from what shows the locals of frames, as `Token` does. Give what gives them, and their size."""
+    return (lambda: data), len(data)
 
 
 def _shift(answer: Answer | Fault, by: int) -> Answer | Fault:
@@ -419,20 +441,6 @@ class _Ended(ConnectionResetError):  # noqa: N818 - a signal within this file
     """The server closed the connection in good order."""
 
 
-class _Select:
-    """Waits with `select` as `poll` does, where eventlet has taken `poll` away after this file was imported.
-
-    Args:
-        watched: the socket.
-    """
-
-    def __init__(self, watched: socket.socket) -> None:
-        self._watched = watched
-
-    def poll(self, milliseconds: float) -> list[object]:
-        return [*select.select([self._watched], [], [], milliseconds / _MILLISECONDS)[0]]
-
-
 class _Connection:
     """A connection that stays open.
 
@@ -440,8 +448,9 @@ class _Connection:
         connected: its socket.
 
     Attributes:
+        poll: waits so many milliseconds; see `_watch`.
         received: what has come beyond the answers that were read.
-        is_used: whether it has given an answer.
+        answers: how many it has given.
         is_inside: whether an answer has begun and not ended.
         is_spent: whether it is of no more use than for what is in flight.
     """
@@ -449,13 +458,14 @@ class _Connection:
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
         self.received = b""
-        self.is_used = self.is_inside = self.is_spent = False
+        self.answers = 0
+        self.is_inside = self.is_spent = False
         self._has_waited = False
         self._can_acknowledge = CAN_ACKNOWLEDGE and connected.family in {socket.AF_INET, socket.AF_INET6}
         # A socket with a timeout asks the system three times for every send and receive: to set the timeout, whether
         # it may go on, and to go on.
         connected.settimeout(0.0)
-        self._incoming = _watch(connected)
+        self.poll = _watch(connected)
 
     def __del__(self) -> None:
         """Close what was left by an exception that nobody foresees, a signal handler's: Python would warn of it."""
@@ -466,7 +476,7 @@ class _Connection:
 
     def is_quiet(self) -> bool:
         """Tell whether nothing has come, not even the end."""
-        return not (self.received or self._incoming.poll(0))
+        return not (self.received or self.poll(0))
 
     def has_surplus(self) -> bool:
         """Tell whether what has come is more than the end."""
@@ -520,7 +530,8 @@ class _Connection:
             if size > MAX_BODY_BYTES:
                 raise _TooLarge
             answer = status, self._take(size, ends, start), True
-        self.is_inside, self.is_used = False, True
+        self.is_inside = False
+        self.answers += 1
         return answer
 
     def _receive_unusual(self, ends: float) -> tuple[int, bytes, bool]:
@@ -611,7 +622,7 @@ class _Connection:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         self._has_waited = True
         left = ends - monotonic()
-        if left <= 0.0 or not self._incoming.poll(left * _MILLISECONDS):
+        if left <= 0.0 or not self.poll(left * _MILLISECONDS):
             raise TimeoutError
         received = self._socket.recv(max(missing, _RECEIVED_BYTES))
         if not received:
@@ -619,13 +630,14 @@ class _Connection:
         self.received += received
 
 
-def _watch(connected: socket.socket) -> select.poll | _Select:
-    """Give what waits for a socket."""
+def _watch(connected: socket.socket) -> Callable[[float], object]:
+    """Give what waits so many milliseconds for a socket, and says whether something has come."""
     if not hasattr(select, "poll"):
-        return _Select(connected)
+        # eventlet has taken it away after this file was imported, and gives a `select` of its own.
+        return lambda milliseconds: select.select([connected], [], [], milliseconds / _MILLISECONDS)[0]
     watching = select.poll()
     watching.register(connected, select.POLLIN)
-    return watching
+    return watching.poll
 
 
 def _left(ends: float) -> float:
