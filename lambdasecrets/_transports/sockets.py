@@ -101,7 +101,7 @@ class LeanTransport:
             return {path: Fault.UNSENDABLE for paths in lanes for path in paths}
         idle = self._idle.setdefault(address, [])
         batch = _Batch(address, idle, _seal(_head(host, headers)), ends, anew=anew)
-        unfinished = [_Lane(batch, paths) for paths in lanes]
+        unfinished = [_Lane(batch, paths) for paths in lanes if paths]
         try:
             while len(unfinished) > 1:
                 # In turns: all lanes send before the first answer is read, and one that has more to send than fits at
