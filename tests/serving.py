@@ -29,6 +29,12 @@ def repeating(data: bytes) -> Callable[[Connection], None]:
     return serve
 
 
+def echo(connection: Connection) -> None:
+    """Answer each request with its own target: who gets another's answer sees it."""
+    while (request := connection.read_request()) is not None:
+        connection.send(answer(request.target.encode()))
+
+
 def answer(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
     """Write an answer as a well-behaved server sends it."""
     lines = [f"HTTP/1.1 {status}", *headers, f"Content-Length: {len(body)}", "", ""]

@@ -49,6 +49,9 @@ _LOCK_SECONDS = 0.1
 _SHORTEST_WAIT_SECONDS = 1e-6
 """Not 0, which would mean "do not wait"."""
 
+_INFORMATIONAL = range(102, 200)
+"""Answers that another follows. 101 is none of them: what follows it is another protocol."""
+
 _CAN_ACKNOWLEDGE = hasattr(socket, "TCP_QUICKACK")
 _PLACE = f"token.{os.urandom(8).hex()}."
 _PLACES = re.compile(rf"{re.escape(_PLACE)}(\d+)\.".encode())
@@ -465,6 +468,12 @@ class _Socket(socket.socket):
     _has_waited = False
     _is_looking = False
 
+    def __del__(self) -> None:
+        """Close what was left by an exception that nobody foresees, a signal handler's: Python would warn of it."""
+        descriptor = self.detach()
+        if descriptor >= 0:
+            os.close(descriptor)
+
     def settimeout(self, value: float | None) -> None:
         # None would be a wait without a bound: here it is no time at all.
         self._ends = monotonic() + (value or 0.0)
@@ -514,6 +523,11 @@ class _Response(http.client.HTTPResponse):
         if self.msg.defects:
             raise http.client.IncompleteRead(b"")
 
+    def _read_status(self) -> tuple[str, int, str]:
+        """Let `begin` pass over all informational answers, as it does over 100."""
+        version, status, reason = cast("Any", super())._read_status()  # noqa: SLF001 - `begin` calls it in a loop
+        return version, http.client.CONTINUE if status in _INFORMATIONAL else status, reason
+
     def _close_conn(self) -> None:
         """See whether the answer's end is the end of what has come: what is behind it is lost with its buffer."""
         if self.length == 0 or (self.chunked and not self.chunk_left):
@@ -547,8 +561,8 @@ class _Connection(HTTPConnection):
         return super().is_connected and not (isinstance(self.sock, _Socket) and self.sock.is_soiled)
 
     def _new_conn(self) -> socket.socket:
-        plain = super()._new_conn()
-        sock = _Socket(plain.family, plain.type, plain.proto, fileno=plain.detach())
+        with super()._new_conn() as plain:  # closed if an exception passes
+            sock = _Socket(plain.family, plain.type, plain.proto, fileno=plain.detach())
         sock.settimeout(self.timeout)
         sock.tokens = self._tokens
         return sock

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import select
 import socket
+from contextlib import suppress
 from functools import lru_cache
 from threading import Lock, Thread
 from time import monotonic
@@ -469,7 +470,8 @@ class _Connection:
 
     def __del__(self) -> None:
         """Close what was left by an exception that nobody foresees, a signal handler's: Python would warn of it."""
-        self.close()
+        with suppress(AttributeError):  # the exception came before the socket
+            self.close()
 
     def close(self) -> None:
         self._socket.close()

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import gzip
+import os
+import signal
 import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from time import monotonic
+from contextlib import contextmanager
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
 
-from lambdasecrets._transports.base import Address, Answer, Fault, Transport
+from lambdasecrets._transports.base import Address, Answer, Fault, Token, Transport
 from lambdasecrets._transports.requests import RequestsTransport
 from lambdasecrets._transports.sockets import LeanTransport
 from lambdasecrets._wire import MAX_BODY_BYTES, TOKEN_HEADER, secret_path
@@ -22,7 +25,8 @@ from lambdasecrets.dev._stores.contract import StoredSecret
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore
 from tests.dev.asking import ask, until
-from tests.serving import answer, repeating, serving
+from tests.serving import answer, echo, repeating, serving
+from tests.transports.interrupts import Strike, shown_texts
 
 SECONDS = 10.0  # long enough for a busy machine: no test waits for it
 SHORT_SECONDS = 0.2
@@ -455,3 +459,303 @@ def test_serves_many_threads(transport: Transport, emulator: Emulator, store: Me
         list(pool.map(ask_often, names))
     assert got == [True] * 160
     assert max(record.connection for record in emulator.requests) <= len(names)
+
+
+# --- Whose answer it is -------------------------------------------------------------------------------------------
+
+
+def test_numbers_the_connections_of_an_exchange(transport: Transport, emulator: Emulator) -> None:
+    """The answers of one lane came on one connection, those of another on another."""
+    lanes = [["/a", "/b"], ["/c", "/d"]]
+    got = transport.exchange(address(emulator.port), lanes, {}, SECONDS)
+    numbers = {path: answer.connection for path, answer in got.items() if isinstance(answer, Answer)}
+    assert numbers["/a"] == numbers["/b"] != numbers["/c"] == numbers["/d"]
+
+
+def test_new_connections_where_they_are_asked_for(transport: Transport) -> None:
+    """With `anew` no lane goes over a connection that has carried something, nor over that of another lane."""
+    numbers: list[int] = []
+
+    def serve(connection: Connection) -> None:
+        while connection.read_request() is not None:
+            numbers.append(connection.number)
+            connection.send(answer(b"{}"))
+
+    with serving(serve) as server:
+        for _ in range(3):
+            transport.exchange(address(server.port), [["/1"], ["/2"], ["/3"]], {}, SECONDS)
+        used = set(numbers)
+        numbers.clear()
+        got = transport.exchange(address(server.port), [["/1"], ["/2"], ["/3"]], {}, SECONDS, anew=True)
+        assert contents(got) == dict.fromkeys(("/1", "/2", "/3"), (200, b"{}"))
+        assert (
+            len(set(numbers) - used),
+            len({it.connection for it in got.values() if isinstance(it, Answer)}),
+        ) == (3, 3)
+
+
+@pytest.mark.parametrize("extra", [answer(b"another's"), answer(b"", status="408 Request Timeout"), b"HT"])
+@pytest.mark.parametrize("ends", [False, True])
+def test_what_comes_on_an_idle_connection_answers_nothing(transport: Transport, extra: bytes, ends: bool) -> None:
+    """A connection on which something came while nobody had asked is dropped; the next request goes over a new one."""
+    spoken = threading.Event()
+
+    def serve(connection: Connection) -> None:
+        request = connection.read_request()
+        while request is not None:
+            connection.send(answer(request.target.encode()))
+            if request.target == "/first":
+                connection.send(extra)
+                spoken.set()
+                if ends:
+                    return
+            request = connection.read_request()
+
+    with serving(serve) as server:
+        first = transport.exchange(address(server.port), [["/first"]], {}, SECONDS)
+        assert spoken.wait(SECONDS)
+        sleep(0.05)  # until the kernel has it
+        rest = [transport.exchange(address(server.port), [[path]], {}, SECONDS) for path in ("/2", "/3")]
+    bodies = [contents(got) for got in (first, *rest)]
+    assert [{path: (200, path.encode())} for path in ("/first", "/2", "/3")] == bodies
+
+
+@pytest.mark.parametrize("extra", [answer(b"another's"), b"\r\n"])
+def test_doubts_the_answers_beside_one_too_many(transport: Transport, extra: bytes) -> None:
+    """Where something came unasked, every answer of that connection may be another's; those of others are certain."""
+
+    def serve(connection: Connection) -> None:
+        while (request := connection.read_request()) is not None:
+            more = extra if request.target == "/b" else b""
+            connection.send(answer(request.target.encode()) + more)
+
+    with serving(serve) as server:
+        got = transport.exchange(address(server.port), [["/a", "/b"], ["/c", "/d"]], {}, SECONDS)
+        after = transport.exchange(address(server.port), [["/e"]], {}, SECONDS)
+    certain = {path: it.certain for path, it in (got | after).items() if isinstance(it, Answer)}
+    assert certain == {"/a": False, "/b": False, "/c": True, "/d": True, "/e": True}
+    assert contents(after) == {"/e": (200, b"/e")}
+
+
+@pytest.mark.parametrize("last", [answer(b"{}"), answer(b"{}", "Connection: close")])
+def test_an_end_is_nothing_too_many(transport: Transport, last: bytes) -> None:
+    """A server that closes behind its last answer has said nothing unasked."""
+
+    def serve(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(answer(b"{}"))
+        connection.read_request()
+        connection.send(last)
+
+    with serving(serve) as server:
+        got = transport.exchange(address(server.port), [["/1", "/2"]], {}, SECONDS)
+    assert [it.certain for it in got.values() if isinstance(it, Answer)] == [True, True]
+
+
+def test_a_request_timeout_that_crosses_the_request(transport: Transport) -> None:
+    """A 408 on a connection that was idle was said before the request came: that is sent again, on a new one."""
+
+    def serve(connection: Connection) -> None:
+        request = connection.read_request()
+        while request is not None:
+            connection.send(answer(request.target.encode()))
+            request = connection.read_request()
+            if connection.number == 1 and request is not None:
+                connection.send(answer(b"", "Connection: close", status="408 Request Timeout"))
+                return
+
+    with serving(serve) as server:
+        got = [transport.exchange(address(server.port), [[path]], {}, SECONDS) for path in ("/1", "/2")]
+    assert [contents(each) for each in got] == [{"/1": (200, b"/1")}, {"/2": (200, b"/2")}]
+
+
+def test_a_request_timeout_on_a_new_connection(transport: Transport) -> None:
+    """A 408 to the first request of a connection is its answer."""
+    with serving(repeating(answer(b"", status="408 Request Timeout"))) as server:
+        assert get_from(transport, server.port) == Answer(408, b"")
+
+
+def test_leaves_a_connection_over_the_limit(transport: Transport) -> None:
+    """A connection that answered 429 answers it for as long as it lives: it is not used again."""
+
+    def serve(connection: Connection) -> None:
+        while (request := connection.read_request()) is not None:
+            is_over = connection.number == 1
+            body = b"Connection limit exceeded" if is_over else request.target.encode()
+            connection.send(answer(body, status="429 Too Many Requests" if is_over else "200 OK"))
+
+    with serving(serve) as server:
+        first = transport.exchange(address(server.port), [["/1", "/2"]], {}, SECONDS)
+        until(lambda: server.connections <= 1)
+        second = transport.exchange(address(server.port), [["/1", "/2"]], {}, SECONDS)
+    assert 429 in {status for status, _ in contents(first).values()}
+    assert contents(second) == {"/1": (200, b"/1"), "/2": (200, b"/2")}
+
+
+# --- Time, whatever comes ---------------------------------------------------------------------------------------
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begins", "goes_on"),
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"", b"HTTP/1.1 102 Processing\r\nX: y\r\n\r\n"),
+        (CHUNKED, b"1\r\nx\r\n"),
+        (CHUNKED, b"1;extension=y\r\nx\r\n"),
+        (CHUNKED + b"2\r\n{}\r\n0\r\n", b"X-Sum: 1\r\n"),
+    ],
+    ids=["continue", "processing", "chunks", "extensions", "trailers"],
+)
+def test_the_time_is_over_while_data_comes(transport: Transport, begins: bytes, goes_on: bytes) -> None:
+    """A server that never stops to send costs the time that there is, or the size that a value can have."""
+
+    def serve(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(begins)
+        while True:
+            connection.send(goes_on * 1000)
+
+    with serving(serve) as server:
+        began = monotonic()
+        outcome = get_from(transport, server.port, seconds=SHORT_SECONDS)
+        lasted = monotonic() - began
+    assert outcome in {Fault.TIMED_OUT, Fault.TOO_LARGE, Fault.GARBLED}
+    assert lasted < LATE_SECONDS / 2
+
+
+def test_reads_small_chunks_in_time(transport: Transport) -> None:
+    """A body of many chunks of one byte each is read, and the time for it grows with its size only."""
+    body = b"x" * 20_000
+    data = CHUNKED + b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
+    with serving(repeating(data)) as server:
+        assert get_from(transport, server.port) == Answer(200, body)
+
+
+@pytest.mark.parametrize(
+    "informational", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n"]
+)
+def test_passes_over_informational_answers(transport: Transport, informational: bytes) -> None:
+    """What comes before the answer proper is no answer."""
+    with serving(repeating(2 * informational + answer(b"{}"))) as server:
+        assert get_from(transport, server.port) == Answer(200, b"{}")
+
+
+# --- What cannot be sent ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/a b", "/a\r\nHost: b", "/Zoë", "/\udcff", ""])
+def test_a_path_that_cannot_be_sent(transport: Transport, emulator: Emulator, path: str) -> None:
+    """A path that no request can carry is a fault of its own; the others of its lane have their answers."""
+    got = transport.exchange(address(emulator.port), [["/1", path, "/2"], [path + "b c"]], {}, SECONDS)
+    assert {path: Fault.UNSENDABLE, path + "b c": Fault.UNSENDABLE} == {
+        asked: it for asked, it in got.items() if isinstance(it, Fault)
+    }
+    assert {"/1", "/2"} == {record.target for record in emulator.requests}
+
+
+@pytest.mark.parametrize("host", ["fe80::1%\udcff", "127.0.0.1\r\n", "müller.example"])
+def test_a_host_that_cannot_be_sent(transport: Transport, host: str) -> None:
+    """So is the host of an endpoint that came out of an environment which is no UTF-8."""
+    got = transport.exchange(Address(host, 80), [["/1"], ["/2"]], {}, SECONDS)
+    assert got == {"/1": Fault.UNSENDABLE, "/2": Fault.UNSENDABLE}
+
+
+def test_no_descriptor_is_left(transport: Transport, emulator: Emulator, expected: Answer) -> None:
+    """A process that can open no more files says so; the transport goes on when it can."""
+    with no_descriptor_left():
+        outcome = get(transport, emulator)
+    assert [Fault.EXHAUSTED, expected] == [outcome, get(transport, emulator)]
+
+
+@contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    """Let this process open nothing."""
+    resource = pytest.importorskip("resource", reason="Windows has no such limit")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = os.dup(0)  # the lowest that is free: all below are taken
+    os.close(highest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+# --- Exceptions of others ---------------------------------------------------------------------------------------
+
+
+class Interrupted(BaseException):
+    """What a signal handler may raise."""
+
+
+def wrong_answers(transport: Transport, port: int) -> list[str]:
+    """Ask for four paths over an echo; give those whose answers are not their own."""
+    lanes = [["/after/1", "/after/2"], ["/after/3"]]
+    got = contents(transport.exchange(address(port), lanes, {}, SECONDS))
+    return [path for path, answered in got.items() if answered != (200, path.encode())]
+
+
+@pytest.mark.parametrize("lanes", [[["/1"]], [["/1", "/2"], ["/3"]]], ids=["one lane", "two lanes"])
+@pytest.mark.parametrize(
+    "error",
+    [TimeoutError("mine"), OSError("mine"), ConnectionRefusedError("mine"), IndexError(), Interrupted()],
+    ids=repr,
+)
+def test_what_a_signal_handler_raises_goes_on(
+    transport: Transport, error: BaseException, lanes: list[list[str]]
+) -> None:
+    """An exception of a signal handler is no failure of the server's, whatever its class, and comes as it is."""
+
+    def ring(*_: object) -> None:
+        raise error
+
+    hanging = threading.Event()
+
+    def serve(connection: Connection) -> None:
+        while (request := connection.read_request()) is not None:
+            if hanging.is_set():
+                connection.wait(SECONDS)
+            connection.send(answer(request.target.encode()))
+
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        with serving(serve) as server:
+            transport.exchange(address(server.port), lanes, {}, SECONDS)
+            hanging.set()
+            signal.setitimer(signal.ITIMER_REAL, SHORT_SECONDS)
+            with pytest.raises(type(error)) as caught:
+                transport.exchange(address(server.port), lanes, {}, SECONDS)
+            hanging.clear()
+            assert caught.value is error
+            assert wrong_answers(transport, server.port) == []
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("is_warm", [True, False], ids=["warm", "cold"])
+@pytest.mark.parametrize("kind", [Interrupted, TimeoutError], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("lanes", [[["/1", "/2"]], [["/1"], ["/2"]]], ids=["one lane", "two lanes"])
+def test_an_interrupt_at_any_line(
+    transport: Transport, kind: type[BaseException], lanes: list[list[str]], is_warm: bool
+) -> None:
+    """Wherever an exception strikes, it goes on, no frame shows the token, and no connection gives a wrong answer."""
+    headers = {TOKEN_HEADER: Token("canary-of-the-token")}
+    lines = 0
+    with serving(echo) as server:
+        where = address(server.port)
+        while True:
+            assert wrong_answers(transport, server.port) == []
+            if not is_warm:
+                transport.close()
+            strike = Strike(lines, kind)
+            struck = strike.run(lambda: transport.exchange(where, lanes, headers, SECONDS))
+            if struck is None:
+                break
+            assert [text for text in shown_texts(struck) if "canary" in text] == []
+            lines += 1
+    assert not strike.has_struck
+    assert lines > 20
