@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?= -m "not agent and not e2e and not foreign"
 
-VERSIONS := 3.10 3.11 3.12 3.13
+VERSIONS := 3.10 3.11 3.12 3.13 3.14
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet

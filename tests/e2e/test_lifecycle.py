@@ -115,7 +115,7 @@ def _error_when_warm(run: Run, endpoint: str, timeout: str) -> dict[str, Any] | 
         return error
 
 
-@pytest.mark.parametrize("version", ["3.10", "3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("version", ["3.10", "3.11", "3.12", "3.13", "3.14"])
 def test_python_versions(run: Run, version: str) -> None:
     """The same handler runs on every supported Python."""
     try:
