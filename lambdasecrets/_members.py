@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, cast
 
-from pydantic_core import SchemaValidator, to_json
+from pydantic_core import SchemaValidator, ValidationError, to_json
 
 from lambdasecrets._json import parse_json
 from lambdasecrets._schemas import NOT_FOR_READING, has_foreign_function, nodes
@@ -115,17 +116,16 @@ _LARGEST_EXPONENT = 308
 def _fits(validate: Callable[[str], object], characters: str) -> bool:
     try:
         validate(characters)
-    except Exception:  # noqa: BLE001 - what is wrong is seen when it is read in the way that is chosen
+    except ValidationError:
         return False
     return True
 
 
 def _drop_functions(part: object) -> Any:
     """Copy a schema without the functions that are not pydantic's own, and without models, which bring theirs."""
-    if isinstance(part, list):
-        return [_drop_functions(item) for item in cast("Iterable[object]", part)]
-    if isinstance(part, tuple):
-        return tuple(_drop_functions(item) for item in cast("Iterable[object]", part))
+    if isinstance(part, (list, tuple)):
+        items = [_drop_functions(item) for item in cast("Iterable[object]", part)]
+        return tuple(items) if isinstance(part, tuple) else items  # a choice and its label are a tuple
     if not isinstance(part, dict):
         return part
     node = cast("dict[str, Any]", part)
@@ -141,4 +141,5 @@ _EXACT = frozenset({"decimal", "fraction"})
 def _is_read_as_text(node: dict[str, Any]) -> bool:
     is_after = node.get("type") == "function-after"
     is_coerced = node.get("coerce_numbers_to_str") is True
-    return node.get("type") in _EXACT or is_coerced or (has_foreign_function(node) and not is_after)
+    is_exact = node.get("type") in _EXACT or node.get("cls") is Fraction  # the latter in pydantic up to 2.13
+    return is_exact or is_coerced or (has_foreign_function(node) and not is_after)

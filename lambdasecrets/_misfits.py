@@ -45,7 +45,9 @@ def find_problems(error: Exception, schema: Mapping[str, Any], data: object) -> 
             return [Problem((), _name(error))]
         items = cast("list[dict[str, Any]]", error.errors(include_url=False, include_context=False))
         return [_read_item(item, schema, data) for item in items]
-    except Exception:  # noqa: BLE001 - what a validator put into an error may raise when it is looked at
+    except Exception as problem:  # what a validator put into an error may raise when it is looked at
+        if is_from_signal_handler(problem):
+            raise
         return [Problem((), _words.FOREIGN_EXCEPTION)]
 
 

@@ -19,7 +19,7 @@ _KINDS = {
     "a list": """
         list_type tuple_type set_type frozen_set_type deque_type iterable_type named_tuple_type
     """,
-    "a text": "string_type json_type",
+    "a text": "string_type string_sub_type json_type",
     "true or false": "bool_type",
     "a whole number": "int_type",
     "a number": "float_type decimal_type fraction_type complex_type",

@@ -2,6 +2,7 @@ import enum
 import json
 from datetime import timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -92,6 +93,7 @@ def test_exact(characters: str, expected: str | None) -> None:
         (Annotated[str, Field(coerce_numbers_to_str=True)], "3.10", None),
         (Decimal, "3.10", None),
         (Decimal, "true", None),
+        (Fraction, "0.1", None),
         (int, "5432", "5432"),
         (int, "1.5", "1.5"),
         (int, "1e-400", None),

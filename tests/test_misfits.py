@@ -430,6 +430,26 @@ def test_from_a_signal_handler(handler: Callable[[int, types.FrameType | None], 
         signal.signal(signal.SIGALRM, before)
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="this system has no such signal")
+def test_a_signal_while_an_error_is_looked_at() -> None:
+    """What a signal's handler raises goes on, also while an error is looked at."""
+
+    class Ringing(type):
+        @property
+        def __name__(cls) -> None:  # type: ignore[override]  # a class can do worse
+            signal.raise_signal(signal.SIGALRM)
+
+    class Evil(Exception, metaclass=Ringing):  # noqa: N818 - it is evil
+        pass
+
+    before = signal.signal(signal.SIGALRM, handle)
+    try:
+        with pytest.raises(TimeoutError):
+            find_problems(Evil(), {"type": "str"}, "hunter2")
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
 def test_from_no_signal_handler() -> None:
     """What validating finds, and what a class raises when it is called, is no signal's."""
     with pytest.raises(ValidationError) as invalid:

@@ -4,7 +4,9 @@ import enum
 import ipaddress
 import json
 import re
+import signal
 import traceback
+import types
 import uuid
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -477,6 +479,13 @@ def test_key_of_a_scalar(declared: Any, scalar: str, expected: Any) -> None:
     )
 
 
+def test_key_of_many_numbers() -> None:
+    """Each number that a reader reads is read for itself."""
+    made = reader("here", Union[Literal[1], Decimal])
+    raws = [RawValue(text, None, "1") for text in ('{"k": 1}', '{"k": 3.10}', '{"k": "1.50"}')]
+    assert [str(made.read(raw, "k", SUBJECT)) for raw in raws] == ["1", "3.10", "1.50"]
+
+
 def test_key_of_a_number_runs_a_validator_once(runs: "Runs") -> None:
     """A validator of a member runs once, whichever way the member is read."""
     assert read(Annotated[str, AfterValidator(runs.note)], '{"k": 3.10}', key="k") == "3.10"
@@ -515,6 +524,10 @@ class Keeping(BaseModel, cache_strings="all"):
         (str, '{"k": "hunter2-text"}', "k"),
         (str, '{"k": 3.1415926}', "k"),
         (Annotated[dict[str, str], AfterValidator(dict)], '{"hunter2-name": "hunter2-text"}', None),
+        (Annotated[str, StringConstraints(to_upper=True)], "hunter2-text", None),
+        (Annotated[str, StringConstraints(strip_whitespace=True)], " hunter2-text ", None),
+        (Annotated[SecretStr, BeforeValidator(str.upper)], "hunter2-text", None),
+        (Base64Str, "aHVudGVyMi10ZXh0", None),
         (dict[str, SecretStr], '{"hunter2-name": "hunter2-text"}', None),
     ],
     ids=str,
@@ -540,7 +553,7 @@ def _texts_of(value: Any) -> Iterator[str]:
         yield from _texts_of(list(vars(value).values()))
     elif isinstance(value, dict):
         yield from _texts_of([*value, *value.values()])
-    elif isinstance(value, list):
+    else:
         for item in value:
             yield from _texts_of(item)
 
@@ -658,6 +671,21 @@ def test_refused_model() -> None:
     assert str(caught.value) == (
         "Cannot use parameter 'x' of app.handler: pydantic cannot read Half (PydanticUndefinedAnnotation). Declare a "
         "type that pydantic knows, or teach it yours."
+    )
+
+
+JsonTree = TypeAliasType("JsonTree", "dict[str, JsonTree] | list[JsonTree]")
+JsonOrText = TypeAliasType("JsonOrText", "dict[str, JsonOrText] | str")
+
+
+def test_recursive_alias() -> None:
+    """A type that names itself is read, and refused, like any other."""
+    assert read(JsonTree, '{"a": [{"b": []}]}') == {"a": [{"b": []}]}
+    assert read(Optional[JsonTree], '{"k": {"a": {}}}', key="k") == {"a": {}}
+    assert problems(read(JsonTree, '{"a": 5}')) == ["*.*.*: dict_type", "*.*.*: list_type", "*: list_type"]
+    assert refusal(JsonOrText) == (
+        "Cannot use parameter 'x' of app.handler: JsonOrText mixes what is read as text with what is read as JSON. "
+        f"{ONE_OF_THEM}"
     )
 
 
@@ -1142,6 +1170,58 @@ def test_any_string_list(items: list[str]) -> None:
     """Any items without commas come out of a StringList as they went in."""
     assert items == read(list[str], ",".join(items), is_list=True)
     assert tuple(items) == read(tuple[str, ...], ",".join(items), is_list=True)
+
+
+class OwnInterrupt(BaseException):
+    pass
+
+
+def _interrupting(kind: type[BaseException]) -> Any:
+    def interrupt(value: Any) -> Any:
+        raise kind(value)
+
+    return Annotated[str, AfterValidator(interrupt)]
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit, OwnInterrupt])
+@pytest.mark.parametrize("key", [None, "k"])
+def test_an_interrupt_goes_on(kind: type[BaseException], key: Optional[str]) -> None:
+    """What is no Exception is nobody's to catch: it leaves a validator, and this library, as it is."""
+    with pytest.raises(kind) as caught:
+        read(_interrupting(kind), '{"k": 3.10}', key=key)
+    assert type(caught.value) is kind
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="this system has no such signal")
+@pytest.mark.parametrize("kind", [TimeoutError, OSError, OwnInterrupt])
+def test_an_alarm_goes_on(kind: type[BaseException]) -> None:
+    """What a signal's handler raises while a validator runs is not taken for an error of the type."""
+
+    def ring(number: int, frame: Optional[types.FrameType]) -> None:
+        raise kind
+
+    def wait(_: str) -> None:
+        signal.raise_signal(signal.SIGALRM)
+
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        with pytest.raises(kind):
+            read(Annotated[str, BeforeValidator(wait)], "hunter2")
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_too_deep() -> None:
+    """JSON that is nested too deeply, and a validator that is, are errors like any other."""
+
+    def recurse(value: Any) -> Any:
+        return recurse(value)
+
+    deep = '{"k": ' + "[" * 5000 + "]" * 5000 + "}"
+    assert problems(read(dict[str, Any], deep)) == ["json_invalid"]
+    assert problems(read(list[Any], deep, key="k")) == ["json_invalid"]
+    assert problems(read(Annotated[str, AfterValidator(recurse)], "hunter2")) == ["RecursionError"]
 
 
 class QuotingError(Exception):
