@@ -22,7 +22,10 @@ except ModuleNotFoundError:
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["AwsStore"]
+__all__ = ["AwsStore", "SetupError"]
+
+SetupError = exceptions.BotoCoreError
+"""What boto3 raises where it finds no Region, or a configuration that cannot be used."""
 
 _DEFAULT_TIMEOUT_SECONDS = 60.0  # boto3's own; "none" would keep a thread for ever
 _ATTEMPTS = 3  # the default of AWS's SDKs in their standard mode

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import secrets
 import threading
@@ -9,13 +10,15 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from lambdasecrets.dev._emulator.aws_api import MADE_UP_KEY, AwsApi, Call, read_call
 from lambdasecrets.dev._emulator.http_server import Answer, Connection, Request, Server
 from lambdasecrets.dev._emulator.profiles import PROFILES, Moment, log, one_line
+from lambdasecrets.dev.fault_rules import make_fault
 from lambdasecrets.dev.faults import Fault, Refuse
-from lambdasecrets.dev.stores import CachedStore, Store
+from lambdasecrets.dev.stores import CachedStore, SecretsFile, SecretsFileError, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,12 +26,16 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__all__ = ["Emulator", "RequestRecord"]
+__all__ = ["HEALTH_PATH", "Emulator", "RequestRecord"]
 
 _logger = logging.getLogger("lambdasecrets.emulator")
+HEALTH_PATH = "/_lambdasecrets/health"
+"""Answered without a token, past faults, and without a record: for what waits for the server, or watches it."""
+
 _JOURNAL_RECORDS = 10_000
 _KEPT_CHARACTERS = 2048  # of a target: a full ARN, percent-encoded, and all that can stand beside it
 _KEPT_CHARACTERS_WITHOUT_TOKEN = 256  # who has no token must not fill the memory
+_EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to find it from here
 _TOKEN_BYTES = 32
 
 
@@ -102,6 +109,7 @@ class Emulator:
         max_connections: int = 3,
         max_connection_age: float | None = None,
     ) -> None:
+        self._profile_name = profile
         self._profile = PROFILES[profile]()
         self._store = CachedStore(
             store,
@@ -161,9 +169,9 @@ class Emulator:
 
     @property
     def url(self) -> str:
-        """Its base URL, without a slash at the end."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self.port}"
+        """Its base URL as seen from this machine, without a slash at the end."""
+        host = _EVERYWHERE.get(self._host, self._host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def environment(self) -> dict[str, str]:
         """Return the variables that a handler needs to find it and to be let in, and by which AWS is this stand-in.
@@ -220,6 +228,23 @@ class Emulator:
         with self._lock:
             self._armed.append(_ArmedFault(fault, times, match))
 
+    def inject_faults_of(self, file: SecretsFile) -> None:
+        """Let go wrong what a secrets file wants.
+
+        Raises:
+            SecretsFileError: a fault that there is not, or a setting that it does not have or take.
+        """
+        for number, settings in enumerate(file.faults):
+            try:
+                rule = make_fault(settings)
+                self.inject(rule.fault, times=rule.times, match=rule.match)
+            except ValueError as error:
+                raise SecretsFileError(file.path or Path(), f"[[faults]] {number}", str(error)) from None
+
+    def clear_cache(self) -> None:
+        """Forget what is cached: what the store says from now on is served."""
+        self._store.clear()
+
     def clear_faults(self) -> None:
         """Forget the faults that were not played, and accept connections again if they were refused."""
         with self._lock:
@@ -258,6 +283,11 @@ class Emulator:
             request = connection.read_request(self._max_age)
             if request is None:
                 return
+            if request.path == HEALTH_PATH:
+                connection.send(self._health().encode(request))
+                if request.is_last:
+                    return
+                continue
             answer = partial(self._answer, connection)
             exchange = _Exchange(connection, request, answer, self._note, is_reused=is_reused)
             fault = self._due_fault(exchange)
@@ -268,6 +298,10 @@ class Emulator:
             if request.is_last:
                 return
             is_reused = True
+
+    def _health(self) -> Answer:
+        body = {"status": "healthy", "profile": self._profile_name, "ready": self._is_ready}
+        return Answer(200, json.dumps(body).encode(), "application/json")
 
     def _due_fault(self, exchange: _Exchange) -> Fault | None:
         with self._lock:
@@ -307,7 +341,8 @@ class Emulator:
         with self._lock:
             self._journal.append(record)
         asked = f"{record.method} {_beginning(exchange.asked_for, kept)}"
-        _logger.debug("%s: %s", one_line(asked), "no answer" if status is None else status)
+        shown = "no answer" if status is None else status
+        _logger.debug("%s: %s", one_line(asked), shown, extra={"lambdasecrets_request": record})
 
     def _is_let_in(self, exchange: _Exchange) -> bool:
         request = exchange.request

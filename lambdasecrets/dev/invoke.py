@@ -6,11 +6,13 @@ import inspect
 import json
 import logging
 import os
+import re
 import sys
 import time
 import traceback
 import uuid
 from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -21,21 +23,24 @@ from lambdasecrets.dev.context import LambdaContext
 from lambdasecrets.dev.discovery import InputError, Target, importable
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.environment import HIDDEN_FILES, PROFILE_VARIABLES, find_credential_variables
+from lambdasecrets.dev.stores import MemoryStore, SecretsFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
 
     from lambdasecrets import ResolveEvent
-    from lambdasecrets.dev.stores import SecretsFile
+    from lambdasecrets.dev.stores import Store
 
 __all__ = [
     "HandlerArgumentsError",
     "InputError",
+    "Invocation",
     "LambdaContext",
     "ResultError",
     "Target",
     "handler_traceback",
     "invoke",
+    "read_env_file",
     "read_event",
     "read_variables",
 ]
@@ -44,6 +49,7 @@ DEFAULT_TIMEOUT_SECONDS = 3.0
 """How long a function may run unless it is configured otherwise."""
 
 _DEFAULT_REGION = "us-east-1"
+_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 _TOKEN = "AWS_SESSION_TOKEN"  # noqa: S105 - a variable's name
 _logger = logging.getLogger("lambdasecrets")
@@ -125,6 +131,32 @@ def _event(place: str, content: str | bytes, hint: str = "") -> Any:
     raise InputError(why)
 
 
+def read_env_file(path: Path) -> dict[str, str]:
+    """Read a file of environment variables: NAME=VALUE on each line, perhaps quoted, after `export`, or a comment.
+
+    Raises:
+        InputError: it cannot be read, or a line is none of these; the text names the line and never a value.
+    """
+    try:
+        lines = _content(path).decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 at byte {error.start}.") from None
+    variables: dict[str, str] = {}
+    for number, line in enumerate(map(str.strip, lines), 1):
+        if not line or line.startswith("#"):
+            continue
+        name, equals, value = line.removeprefix("export ").partition("=")
+        if not _VARIABLE_NAME.fullmatch(name.strip()) or not equals:
+            raise InputError(f"{path}, line {number}: cannot read an environment variable: write NAME=VALUE.")
+        variables[name.strip()] = _unquote(value.strip())
+    return variables
+
+
+def _unquote(value: str) -> str:
+    is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+    return value[1:-1] if is_quoted else value
+
+
 def read_variables(texts: Iterable[str]) -> dict[str, str]:
     """Read environment variables, each written as NAME=VALUE.
 
@@ -140,16 +172,33 @@ def read_variables(texts: Iterable[str]) -> dict[str, str]:
     return variables
 
 
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One invocation that returned.
+
+    Attributes:
+        result: what the handler returned, as JSON.
+        milliseconds: what the handler took.
+        import_milliseconds: what the import of its module took, of the first one; None of the others.
+    """
+
+    result: str = field(repr=False)
+    milliseconds: float
+    import_milliseconds: float | None
+
+
 def invoke(
     target: Target,
-    secrets: SecretsFile,
+    secrets: SecretsFile | Store,
     event: Any,
     *,
     timeout: float = DEFAULT_TIMEOUT_SECONDS,
     variables: Mapping[str, str] | None = None,
     profile: Literal["extension", "agent"] = "extension",
     tenant_id: str | None = None,
+    repeat: int = 1,
     on_resolve: Callable[[ResolveEvent], None] = lambda _: None,
+    on_end: Callable[[Invocation], None] = lambda _: None,
 ) -> str:
     """Import a handler and call it, as a Lambda execution environment does at its first invocation.
 
@@ -158,7 +207,7 @@ def invoke(
 
     Args:
         target: the handler.
-        secrets: what the emulator serves, and variables for the environment.
+        secrets: what the emulator serves, and variables for the environment; or a store.
         event: what the handler gets.
         timeout: seconds from which the context counts down. A handler that takes longer is not ended, but a warning
             is logged.
@@ -166,25 +215,44 @@ def invoke(
             among them are the handler's; it gets none of this process.
         profile: which server the emulator is.
         tenant_id: the tenant that the invocation is for, as in a function with tenant isolation.
-        on_resolve: told what is resolved in the invocation.
+        repeat: how often to invoke the handler: first cold, then warm, in the one environment.
+        on_resolve: told what is resolved in the invocations.
+        on_end: told of each invocation that returned.
 
     Returns:
-        What the handler returned, as JSON.
+        What the handler returned, at last, as JSON.
 
     Raises:
         InputError: the handler is not to be found, or a variable cannot be set.
+        SecretsFileError: a fault of the file cannot be injected.
         ResultError: the handler returned what is not JSON, such as the coroutine of an async handler.
         Exception: whatever the handler or its module raises.
     """
-    given = {**secrets.environment, **(variables or {})}
-    with Emulator(secrets.store, profile=profile, token=given.get(_TOKEN), ready=False) as emulator:
+    file = secrets if isinstance(secrets, SecretsFile) else SecretsFile(MemoryStore(), {})
+    store: Store = secrets.store if isinstance(secrets, SecretsFile) else secrets
+    given = {**file.environment, **(variables or {})}
+    with Emulator(store, profile=profile, token=given.get(_TOKEN), ready=False) as emulator:
+        emulator.inject_faults_of(file)
         made_up = {**_lambda_environment(target), **HIDDEN_FILES, **emulator.environment()}
         with _environment(made_up, given), importable(target), closing(_resolver.shared()):
+            began = time.perf_counter()
             handler = target.load()
+            imported: float | None = _milliseconds_since(began)
             emulator.open_gate()
-            context = LambdaContext.from_environment(timeout, tenant_id=tenant_id, account=secrets.store.account)
             with _watched(on_resolve):
-                return _as_json(_call(handler, event, context, timeout))
+                for _ in range(repeat):
+                    context = LambdaContext.from_environment(timeout, tenant_id=tenant_id, account=file.store.account)
+                    began = time.perf_counter()
+                    result = _call(handler, event, context, timeout)
+                    milliseconds = _milliseconds_since(began)
+                    invocation = Invocation(_as_json(result), milliseconds, imported)
+                    on_end(invocation)
+                    imported = None
+                return invocation.result
+
+
+def _milliseconds_since(began: float) -> float:
+    return (time.perf_counter() - began) * 1000
 
 
 def _call(handler: Callable[[Any, Any], Any], event: Any, context: LambdaContext, timeout: float) -> Any:

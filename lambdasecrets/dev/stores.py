@@ -2,11 +2,14 @@
 
 from lambdasecrets.dev._stores.cached import CachedStore
 from lambdasecrets.dev._stores.contract import Store, StoredParameter, StoredSecret, StoreError
+from lambdasecrets.dev._stores.denying import DenyingStore
 from lambdasecrets.dev._stores.in_process import MemoryStore
 from lambdasecrets.dev._stores.secrets_file import SecretsFile, SecretsFileError, load_secrets_file, load_store
+from lambdasecrets.dev._stores.watched import WatchedFile
 
 __all__ = [
     "CachedStore",
+    "DenyingStore",
     "MemoryStore",
     "SecretsFile",
     "SecretsFileError",
@@ -14,6 +17,7 @@ __all__ = [
     "StoreError",
     "StoredParameter",
     "StoredSecret",
+    "WatchedFile",
     "load_secrets_file",
     "load_store",
 ]

@@ -251,7 +251,7 @@ def test_bad_input_is_one_line(folder: Path, arguments: tuple[str, ...], error: 
     ("arguments", "error"),
     [
         (("invoke",), "Missing argument 'TARGET'."),
-        (("invoke", "app.py:handler"), "Missing option '--secrets'."),
+        (("invoke", "app.py:handler"), "Error: give either --secrets FILE or --aws."),
         (("serve", "--secrets", "x", "--profile", "both"), "'both' is not one of 'extension', 'agent'."),
         (("serve", "--secrets", "x", "--port", "65536"), "Invalid value for '--port': "),
         (("invoke", "app.py:handler", "--secrets", "x", "--timeout", "nan"), "Invalid value for '--timeout': "),
@@ -297,9 +297,9 @@ def test_every_option_is_documented(command: str) -> None:
     _, out, _ = run(command, "--help")
     page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
     section = page.partition(f"\n## `{command}`\n")[2].partition("\n## ")[0]
-    documented = re.findall(r"^\| `(--[a-z]+)", section, re.MULTILINE)
+    documented = re.findall(r"^\| `(--[a-z-]+)", section, re.MULTILINE)
 
-    assert documented == re.findall(r"^  (--[a-z]+)", out, re.MULTILINE)
+    assert documented == re.findall(r"^  (--[a-z-]+)", out, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

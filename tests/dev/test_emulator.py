@@ -5,6 +5,7 @@ import socket
 import threading
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from lambdasecrets.dev import emulator as module
 from lambdasecrets.dev import faults
 from lambdasecrets.dev.emulator import Emulator, RequestRecord
-from lambdasecrets.dev.stores import MemoryStore
+from lambdasecrets.dev.stores import MemoryStore, SecretsFileError, load_secrets_file
 from tests.dev.asking import SECONDS, ask, ask_on, connected, say
 from tests.golden import golden, golden_store
 
@@ -227,6 +228,63 @@ def test_values_are_cached_for_their_time_to_live() -> None:
             heard[ttl] = ask(emulator, SECRET).body
 
     assert heard == {0.0: golden("extension_unresolved.txt"), 300.0: golden("extension_secret.json")}
+
+
+def test_the_cache_can_be_cleared() -> None:
+    """After the cache is cleared the store is asked again, before the time to live is over."""
+    store = MemoryStore()
+    store.put_secret("s", "old")
+    with Emulator(store, secrets_ttl=300) as emulator:
+        before = ask(emulator, SECRET).body
+        store.put_secret("s", "new")
+        kept = ask(emulator, SECRET).body
+        emulator.clear_cache()
+        after = ask(emulator, SECRET).body
+
+    assert (before == kept, b'"SecretString":"new"' in after) == (True, True)
+
+
+@pytest.mark.parametrize("profile", ["extension", "agent"])
+def test_its_health_needs_no_token(profile: Any) -> None:
+    """The health answers without a token, past every fault, on a connection that goes on, and leaves no record."""
+    with Emulator(golden_store(), profile=profile, ready=False) as emulator, connected(emulator) as connection:
+        emulator.inject(faults.Reply(500, b""), times=None)
+        heard = [
+            ask_on(connection, emulator, module.HEALTH_PATH, method=method, token="") for method in ("GET", "HEAD")
+        ]
+        emulator.open_gate()
+        last = say(emulator, f"GET {module.HEALTH_PATH} HTTP/1.1\r\nConnection: close\r\n\r\n".encode())
+        seen = emulator.requests
+
+    assert [(answer.status, answer.body) for answer in heard] == [
+        (200, f'{{"status": "healthy", "profile": "{profile}", "ready": false}}'.encode()),
+        (200, b""),
+    ]
+    assert last.endswith(b'"ready": true}')
+    assert seen == []
+
+
+@pytest.mark.parametrize(
+    ("host", "url"), [("0.0.0.0", "http://127.0.0.1:"), ("::", "http://[::1]:"), ("::1", "http://[::1]:")]
+)
+def test_its_url_is_where_it_can_be_found(host: str, url: str) -> None:
+    """An address that means every address is none to connect to: the URL has that of this machine."""
+    with Emulator(golden_store(), host=host) as emulator:
+        assert emulator.url == f"{url}{emulator.port}"
+        assert emulator.environment()["AWS_ENDPOINT_URL_STS"] == emulator.url
+
+
+def test_the_faults_of_a_file(tmp_path: Path) -> None:
+    """What a secrets file wants to go wrong goes wrong, and a mistake in it is one of the file."""
+    path = tmp_path / "secrets.toml"
+    path.write_text('[[faults]]\nname = "bad-gateway"\ntimes = 1\n[[faults]]\nname = "latency"\nseconds = "x"', "utf-8")
+    with Emulator(golden_store()) as emulator:
+        with pytest.raises(SecretsFileError) as raised:
+            emulator.inject_faults_of(load_secrets_file(path))
+        statuses = [ask(emulator, SECRET).status for _ in range(2)]
+
+    assert str(raised.value) == f"{path}, [[faults]] 1: the fault 'latency' wants a number for 'seconds'."
+    assert statuses == [502, 200]
 
 
 @pytest.mark.parametrize("profile", ["extension", "agent"])

@@ -74,6 +74,11 @@ def has_suffix(name: str) -> bool:
     return _SUFFIX.search(name) is not None
 
 
+def without_suffix(name: str) -> str:
+    """Return a name without what looks like the suffix of an ARN."""
+    return _SUFFIX.sub("", name)
+
+
 def secret_identity(name_or_arn: str, home: Home) -> Identity | None:
     """Return the secret that a name or an ARN without its suffix means; None where it can be neither.
 
@@ -141,7 +146,7 @@ def secret_to_put(name_or_arn: str, home: Home) -> Identity:
     found = secret_identity(name_or_arn, home)
     if found is None:
         raise ValueError("not the ARN of a secret; write arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-SUFFIX.")
-    return found._replace(name=_SUFFIX.sub("", found.name))
+    return found._replace(name=without_suffix(found.name))
 
 
 def parameter_to_put(name_or_arn: str, home: Home) -> Identity:

@@ -98,6 +98,12 @@ class CachedStore:
 
         return self._get(self._parameters, ("parameter", name, version, label, decrypt), ask, refresh=False)
 
+    def clear(self) -> None:
+        """Forget everything: whoever asks from now on gets what the store says from now on."""
+        with self._lock:
+            self._entries.clear()
+            self._flights.clear()
+
     def _get(self, backend: _Backend, key: Hashable, ask: Callable[[], _T], *, refresh: bool) -> _T:
         if not backend.ttl:
             with backend.places:
@@ -127,7 +133,7 @@ class CachedStore:
         except BaseException as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
             self._land(key, flight, error, may_be_stale=may_be_stale)
         else:
-            self._keep(key, _Entry(value, expires))
+            self._keep(key, flight, _Entry(value, expires))
             self._close(key, flight)
             flight.set_result(value)
 
@@ -141,8 +147,10 @@ class CachedStore:
         else:
             flight.set_exception(error)
 
-    def _keep(self, key: Hashable, entry: _Entry) -> None:
+    def _keep(self, key: Hashable, flight: Future[Any], entry: _Entry) -> None:
         with self._lock:
+            if self._flights.get(key) is not flight:
+                return  # a later call, or a clearing, has overtaken this one: its value may be the old one
             self._entries[key] = entry
             self._entries.move_to_end(key)
             if len(self._entries) > self._size:

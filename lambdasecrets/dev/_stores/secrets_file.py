@@ -61,12 +61,16 @@ class SecretsFile:
     """What a secrets file says.
 
     Attributes:
-        store: its secrets and parameters.
+        store: its secrets and parameters, those denied that its `denied` names.
         environment: the variables of its `[environment]` table, to be set for the handler.
+        faults: what its `[[faults]]` want to go wrong; `Emulator.inject_faults_of` makes it so.
+        path: the file; None for what is no file.
     """
 
     store: MemoryStore
     environment: Mapping[str, str]
+    faults: tuple[Mapping[str, object], ...] = ()
+    path: Path | None = None
 
 
 class _Mistake(Exception):  # noqa: N818 - it becomes a SecretsFileError once the path is known
@@ -100,7 +104,7 @@ def load_store(path: str | Path) -> MemoryStore:
 def _read(path: Path) -> SecretsFile:
     text = _text(path)
     tables = _json_tables(text) if path.suffix == ".json" else _toml_tables(text)
-    _only("", tables, ("aws", "environment", "secrets", "parameters"))
+    _only("", tables, ("aws", "denied", "environment", "faults", "secrets", "parameters"))
     home = _home(_table("[aws]", tables.get("aws", {})))
     store = MemoryStore(region=home.get("region", _REGION), account=home.get("account", _ACCOUNT))
     for name, value in _table("[secrets]", tables.get("secrets", {})).items():
@@ -110,7 +114,15 @@ def _read(path: Path) -> SecretsFile:
     variables = _table("[environment]", tables.get("environment", {}))
     environment = dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), home["region"]) if "region" in home else {}
     environment |= {name: _variable(name, value) for name, value in variables.items()}
-    return SecretsFile(store, environment)
+    for name in _strings("", tables, "denied") if "denied" in tables else ():
+        store.deny(name)
+    return SecretsFile(store, environment, _faults(tables.get("faults", [])), path)
+
+
+def _faults(value: object) -> tuple[Mapping[str, object], ...]:
+    if not _is_list(value):
+        raise _Mistake("[[faults]]", f"expected tables, found {_kind(value)}.")
+    return tuple(_table(f"[[faults]] {number}", fault) for number, fault in enumerate(value))
 
 
 def _home(settings: dict[str, Any]) -> dict[str, str]:

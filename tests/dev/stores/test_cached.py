@@ -202,6 +202,47 @@ def test_a_refresh_does_not_join(store: CountingStore, clock: Clock) -> None:
     assert (store.calls, cache._flights) == (["a", "a"], {})
 
 
+def test_clearing_forgets_and_is_not_overtaken(store: CountingStore, clock: Clock) -> None:
+    """After a clearing the store is asked again; what a call that began before it brings is not kept."""
+    cache = CachedStore(store, clock=clock)
+    cache.secret("a")
+    store.may_leave.clear()
+    with ThreadPoolExecutor(1) as pool:
+        under_way = pool.submit(cache.secret, "b")
+        for _ in range(2):
+            assert store.arrived.acquire(timeout=SECONDS)
+        cache.clear()
+        store.may_leave.set()
+        under_way.result(SECONDS)
+    for name in "ab":
+        cache.secret(name)
+        cache.secret(name)
+
+    assert (store.calls, cache._flights) == (["a", "b", "a", "b"], {})
+
+
+def test_a_role_is_part_of_the_key(clock: Clock) -> None:
+    """Requests with different roles do not share an entry."""
+    store = MemoryStore()
+    store.put_secret("a", "mine")
+    store.put_secret("arn:aws:secretsmanager:us-east-1:999988887777:secret:a-AbCdEf", "theirs")
+    cache = CachedStore(store, clock=clock)
+    roles = [None, "arn:aws:iam::999988887777:role/r", None, "arn:aws:iam::123456789012:role/r"]
+
+    assert [cache.secret("a", role_arn=role).string for role in roles] == ["mine", "theirs", "mine", "mine"]
+
+
+def test_a_store_need_not_know_of_roles(clock: Clock) -> None:
+    """A store whose `secret` takes no role is asked without one where there is none."""
+
+    class Plain:
+        def secret(self, secret_id: str, *, version_id: str | None, version_stage: str | None) -> StoredSecret:
+            return MemoryStore().secret(secret_id, version_id=version_id, version_stage=version_stage)
+
+    with pytest.raises(StoreError, match="ResourceNotFoundException"):
+        CachedStore(Plain(), clock=clock).secret("a")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("ttl", [0.0, 300.0])
 def test_calls_at_once_are_limited_for_each_backend(store: CountingStore, clock: Clock, ttl: float) -> None:
     """At most `max_connections` calls for secrets and as many for parameters are in the store at once."""

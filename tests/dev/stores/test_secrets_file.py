@@ -206,6 +206,20 @@ def test_a_file_has_an_account_and_a_region(tmp_path: Path) -> None:
     assert file.environment == {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-2"}
 
 
+def test_a_file_denies_and_lets_go_wrong(tmp_path: Path) -> None:
+    """Names under `denied` are refused, and faults are told with their settings."""
+    text = (
+        'denied = ["x", "/y"]\n[[faults]]\nname = "latency"\nseconds = 0.5\n[secrets]\nx = "x"\n[parameters]\n"/y" = 1'
+    )
+    file = load_secrets_file(written(tmp_path, text))
+
+    for ask in (lambda: file.store.secret("x"), lambda: file.store.parameter("/y")):
+        with pytest.raises(StoreError, match="AccessDeniedException"):
+            ask()
+    assert file.faults == ({"name": "latency", "seconds": 0.5},)
+    assert file.path == tmp_path / "secrets.toml"
+
+
 def test_names_that_aws_gives_are_names(tmp_path: Path) -> None:
     """The name of a managed secret has an exclamation mark."""
     store = load_store(written(tmp_path, '[secrets]\n"rds!cluster-0f1e" = "managed"'))
@@ -240,7 +254,7 @@ def test_a_file_with_any_line_ends(tmp_path: Path, line_end: str) -> None:
         (f"[secrets]\n{CANARY} {CANARY}", "line 2, column 16: not TOML: Expected '=' after a key in a key/value pair."),
         (f'[secrets]\nx = "{CANARY}', "end of the file: not TOML: Unterminated string."),
         (f"[secrets]\n['{CANARY}']\n['{CANARY}']", "line 3, column 18: not TOML: Cannot declare ('...',) twice."),
-        ("[secret]\nx = 1", 'unknown key "secret": expected aws, environment, secrets, parameters.'),
+        ("[secret]\nx = 1", 'unknown key "secret": expected aws, denied, environment, faults, secrets, parameters.'),
         ("secrets = 1", "[secrets]: expected a table, found a number."),
         ("parameters = [1]", "[parameters]: expected a table, found a list."),
         (
@@ -278,6 +292,9 @@ def test_a_file_with_any_line_ends(tmp_path: Path, line_end: str) -> None:
                 " write arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-SUFFIX."
             ),
         ),
+        ("denied = 1", "denied: expected a list of strings."),
+        ("faults = 1", "[[faults]]: expected tables, found a number."),
+        ("faults = [1]", "[[faults]] 0: expected a table, found a number."),
         ("[aws]\naccount = 123456789012", "[aws]: account: expected a string, found a number."),
         ('[aws]\naccount = "12345678901"', "[aws]: account: expected twelve digits, as a string."),
         ('[aws]\nregion = "Frankfurt"', "[aws]: region: expected a Region, such as us-east-1."),
