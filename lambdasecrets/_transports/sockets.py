@@ -558,6 +558,10 @@ class _Connection:
 
     def _receive_head(self, ends: float) -> tuple[int, int, list[tuple[bytes, bytes]]]:
         """Read a head: the minor version, the status, and the headers that say where the body ends."""
+        while (end := self.received.find(b"\n")) < 0 and len(self.received) < _MAX_HEAD_BYTES:
+            self._receive_more(ends)
+        if not self.received[: end + 1].endswith(b"\r\n"):
+            raise _Foreign  # lines that end otherwise may never have the end that is looked for
         head = self._take_through(b"\r\n\r\n", ends)
         whole = _HEAD.fullmatch(head)
         if whole is None or int(whole[2]) == _SWITCHING_PROTOCOLS:

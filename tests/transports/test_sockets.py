@@ -1,0 +1,350 @@
+"""What the transport that plain sockets carry does beyond the contract of tests/transports/test_exchange.py."""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+from collections.abc import Mapping, Sequence
+from time import monotonic, sleep
+
+import pytest
+
+from lambdasecrets._transports import sockets
+from lambdasecrets._transports.base import Address, Answer, Fault, Token, Transport
+from lambdasecrets._transports.requests import RequestsTransport
+from lambdasecrets._transports.sockets import LeanTransport
+from lambdasecrets.dev._emulator.http_server import Connection
+from tests.serving import answer, echo, repeating, serving
+
+SECONDS = 10.0
+SHORT_SECONDS = 0.2
+LATE_SECONDS = 2.0
+DELAYED_ACK_SECONDS = 0.04
+
+
+class Recording:
+    """A transport that answers everything with 599, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.lanes: list[list[str]] = []
+        self.calls: list[str] = []
+
+    def exchange(
+        self,
+        address: Address,
+        lanes: Sequence[Sequence[str]],
+        headers: Mapping[str, str | Token],
+        seconds: float,
+        *,
+        anew: bool = False,
+    ) -> dict[str, Answer | Fault]:
+        self.lanes += [list(lane) for lane in lanes]
+        return {path: Answer(599, b"") for lane in lanes for path in lane}
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+    def forget_parent(self) -> None:
+        self.calls.append("forget_parent")
+
+
+def exchange(
+    transport: Transport, port: int, *lanes: list[str], seconds: float = SECONDS
+) -> dict[str, tuple[int, bytes] | Fault]:
+    """Ask a server of the test; give statuses and bodies."""
+    got = transport.exchange(Address("127.0.0.1", port), lanes, {}, seconds)
+    return {path: it[:2] if isinstance(it, Answer) else it for path, it in got.items()}
+
+
+# --- What is left to the fallback -------------------------------------------------------------------------------
+
+
+FOREIGN = [
+    b"HTTP/1.1 200 OK\nContent-Length: 2\n\n{}",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nA: b\r\n folded\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}XX0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nno trailer\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\ntwo\r\n{}\r\n0\r\n\r\n",
+    b"HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\n",
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
+    b"HTTP/2 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+]
+
+
+@pytest.mark.parametrize("data", FOREIGN)
+def test_what_is_left_to_the_fallback(data: bytes) -> None:
+    """What is written in another way is asked of the transport that knows more ways."""
+    other = Recording()
+    with serving(repeating(data)) as server:
+        got = exchange(LeanTransport(lambda: other), server.port, ["/"])
+    assert (got, other.lanes) == ({"/": (599, b"")}, [["/"]])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: identity\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2 ;a=b\r\n{}\r\n0\r\nX: y\r\nZ: \r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\nA: b\r\n\r\n" + answer(b"{}"),
+    ],
+)
+def test_what_needs_no_fallback(data: bytes) -> None:
+    """What HTTP/1 allows, and simple servers send, is read here: nothing else has to be loaded."""
+    other = Recording()
+    with serving(repeating(data)) as server:
+        got = exchange(LeanTransport(lambda: other), server.port, ["/1", "/2"])
+    assert (got, other.lanes) == ({"/1": (200, b"{}"), "/2": (200, b"{}")}, [])
+
+
+@pytest.mark.parametrize("data", [FOREIGN[0], FOREIGN[1], FOREIGN[2]])
+def test_requests_grow_with_the_values(data: bytes) -> None:
+    """Forty values whose answers are left to the fallback cost eighty requests at most."""
+    asked: list[str] = []
+
+    def serve(connection: Connection) -> None:
+        while (request := connection.read_request()) is not None:
+            asked.append(request.target)
+            connection.send(data)
+
+    paths = [f"/{number}" for number in range(40)]
+    transport = LeanTransport(RequestsTransport)
+    with serving(serve) as server:
+        got = exchange(transport, server.port, paths[::3], paths[1::3], paths[2::3])
+        transport.close()
+    assert got == dict.fromkeys(paths, (200, b"{}"))
+    assert len(asked) <= 2 * len(paths)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [answer(b"{}", "Connection: close"), answer(b"x" * (1 << 21)), answer(b"{}")[:-1]],
+    ids=["last", "huge", "cut"],
+)
+def test_what_was_in_flight_is_sent_again_once(data: bytes) -> None:
+    """Where each answer ends its connection, twenty values cost forty requests at most."""
+    heads: list[int] = []
+
+    def serve(connection: Connection) -> None:
+        sleep(0.02)  # until all that is sent together is here
+        heads.append(connection._socket.recv(1 << 20).count(b"GET "))
+        connection.send(data)
+
+    paths = [f"/{number}" for number in range(20)]
+    with serving(serve) as server:
+        exchange(LeanTransport(Recording), server.port, paths)
+    assert heads[0] == len(paths)
+    assert sum(heads) <= 2 * len(paths)
+
+
+def test_numbers_of_the_fallback_are_others() -> None:
+    """A connection of the fallback has no number that one of the sockets' has."""
+
+    def serve(connection: Connection) -> None:
+        while (request := connection.read_request()) is not None:
+            connection.send(FOREIGN[0] if request.target == "/other" else answer(b"{}"))
+
+    transport = LeanTransport(RequestsTransport)
+    with serving(serve) as server:
+        got = transport.exchange(Address("127.0.0.1", server.port), [["/1"], ["/2", "/other"]], {}, SECONDS)
+        transport.close()
+    assert len({it.connection for it in got.values() if isinstance(it, Answer)}) == 3
+
+
+def test_loading_the_fallback_takes_no_longer_than_there_is_time() -> None:
+    """An exchange ends when its time is over, whatever the fallback's import takes; the next one has it."""
+    made = threading.Event()
+
+    def load() -> Recording:
+        sleep(3 * SHORT_SECONDS)
+        made.set()
+        return Recording()
+
+    transport = LeanTransport(load)
+    with serving(repeating(FOREIGN[0])) as server:
+        began = monotonic()
+        first = [exchange(transport, server.port, ["/"], seconds=SHORT_SECONDS)["/"] for _ in range(2)]
+        lasted = monotonic() - began
+        assert made.wait(SECONDS)
+        second = exchange(transport, server.port, ["/"])["/"]
+    assert (first, second) == ([Fault.TIMED_OUT, Fault.TIMED_OUT], (599, b""))
+    assert lasted < LATE_SECONDS
+
+
+def test_a_fallback_that_cannot_be_loaded() -> None:
+    """What its import raises comes out of the exchange, each time anew."""
+    failures = iter([ImportError("no requests"), MemoryError()])
+
+    def load() -> Recording:
+        raise next(failures)
+
+    transport = LeanTransport(load)
+    with serving(repeating(FOREIGN[0])) as server:
+        with pytest.raises(ImportError, match="no requests"):
+            exchange(transport, server.port, ["/"])
+        with pytest.raises(MemoryError):
+            exchange(transport, server.port, ["/"])
+
+
+def test_the_fallback_is_closed_too() -> None:
+    """What is closed, or forgets its parent after a fork, does the same with its fallback, once that is made."""
+    other = Recording()
+    transport = LeanTransport(lambda: other)
+    transport.close()
+    transport.forget_parent()
+    with serving(repeating(FOREIGN[0])) as server:
+        exchange(transport, server.port, ["/"])
+    transport.close()
+    transport.forget_parent()
+    assert other.calls == ["close", "forget_parent"]
+
+
+# --- Heads ------------------------------------------------------------------------------------------------------
+
+
+def head_of(size: int) -> bytes:
+    """Write a head of so many bytes, which no one match can take."""
+    start, end = b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\nX: ", b"\r\n\r\n"
+    return start + b"x" * (size - len(start) - len(end)) + end
+
+
+@pytest.mark.parametrize(("excess", "expected"), [(0, (200, b"{}")), (1, (599, b""))])
+def test_the_bound_of_a_head(excess: int, expected: tuple[int, bytes]) -> None:
+    """A head of 64 KiB is read, one byte more is left to the fallback."""
+    with serving(repeating(head_of(65536 + excess) + b"{}")) as server:
+        assert exchange(LeanTransport(Recording), server.port, ["/"]) == {"/": expected}
+
+
+@pytest.mark.parametrize("data", [head_of(65537)[:-1], b"x" * 65536], ids=["lines", "one line"])
+def test_the_bound_of_a_head_without_an_end(data: bytes) -> None:
+    """A head that has not ended at its bound is left to the fallback then, and not waited for."""
+    may_close = threading.Event()
+
+    def serve(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(data)
+        may_close.wait(SECONDS)
+
+    with serving(serve) as server:
+        got = exchange(LeanTransport(Recording), server.port, ["/"])
+        may_close.set()
+    assert got == {"/": (599, b"")}
+
+
+def test_the_bound_of_trailers() -> None:
+    """Trailers of more than 64 KiB are left to the fallback."""
+    chunks = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n" + b"X: y\r\n" * 11_000 + b"\r\n"
+    with serving(repeating(chunks)) as server:
+        assert exchange(LeanTransport(Recording), server.port, ["/"]) == {"/": (599, b"")}
+
+
+@pytest.mark.parametrize("size", [b"100001", b"F" * 10_000, b"0" * 20 + b"1"])
+def test_the_bound_of_a_chunk(size: bytes) -> None:
+    """A chunk that is larger than any value, or whose size is a huge number, is too large, and is not waited for."""
+    with serving(repeating(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + size + b"\r\n")) as server:
+        assert exchange(LeanTransport(Recording), server.port, ["/"]) == {"/": Fault.TOO_LARGE}
+
+
+# --- Waits ------------------------------------------------------------------------------------------------------
+
+
+def serve_in_small_parts(connection: Connection) -> None:
+    """Answer as the agent and Java's server do: head and body apart, with Nagle's algorithm on."""
+    connection._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
+    while (request := connection.read_request()) is not None:
+        whole = answer(request.target.encode())
+        cut = whole.index(b"\r\n\r\n") + 4
+        connection.send(whole[:cut])
+        connection.send(whole[cut:])
+
+
+@pytest.mark.skipif(not sockets.CAN_ACKNOWLEDGE, reason="Linux alone has the option")
+@pytest.mark.parametrize("names", [1, 3, 10])
+def test_a_server_that_sends_in_small_parts_is_not_kept_waiting(names: int) -> None:
+    """What the server has sent is acknowledged at once: no batch waits the 40 ms for which Linux would delay that."""
+    transport = LeanTransport(Recording)
+    paths = [f"/{number}" for number in range(names)]
+    lasted: list[float] = []
+    with serving(serve_in_small_parts) as server:
+        for _ in range(10):
+            began = monotonic()
+            assert exchange(transport, server.port, paths) == {path: (200, path.encode()) for path in paths}
+            lasted.append(monotonic() - began)
+        transport.close()
+    assert min(lasted) < DELAYED_ACK_SECONDS / 2
+
+
+@pytest.mark.parametrize(("can", "most"), [(True, 3), (False, 1)])
+def test_requests_wait_for_each_other_where_nothing_can_be_acknowledged(
+    monkeypatch: pytest.MonkeyPatch, can: bool, most: int
+) -> None:
+    """Three requests of a lane are on their way together; one, where a system has no way to acknowledge at once."""
+    monkeypatch.setattr(sockets, "CAN_ACKNOWLEDGE", can)
+    together: list[int] = []
+
+    def serve(connection: Connection) -> None:
+        left = 3
+        while left:
+            sleep(0.05)  # until all that is sent together is here
+            together.append(connection._socket.recv(65536).count(b"GET "))
+            connection.send(together[-1] * answer(b"{}"))
+            left -= together[-1]
+
+    transport = LeanTransport(Recording)
+    with serving(serve) as server:
+        got = exchange(transport, server.port, ["/1", "/2", "/3"])
+        transport.close()
+    assert got == dict.fromkeys(("/1", "/2", "/3"), (200, b"{}"))
+    assert together[0] == most
+
+
+def test_where_poll_was_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eventlet takes `poll` away, perhaps after this library was imported: then `select` waits."""
+    monkeypatch.delattr(select, "poll")
+    transport = LeanTransport(Recording)
+    with serving(echo) as server:
+        got = [exchange(transport, server.port, ["/1", "/2"]) for _ in range(2)]
+        transport.close()
+    assert got == [{"/1": (200, b"/1"), "/2": (200, b"/2")}] * 2
+
+
+def test_no_time_is_left_for_what_has_come() -> None:
+    """An exchange without time gives no answer, even where one is there."""
+    transport = LeanTransport(Recording)
+    with serving(echo) as server:
+        exchange(transport, server.port, ["/1"])
+        assert exchange(transport, server.port, ["/1"], seconds=0.0) == {"/1": Fault.TIMED_OUT}
+        assert exchange(transport, server.port, ["/2"]) == {"/2": (200, b"/2")}
+        transport.close()
+
+
+def test_a_child_uses_no_connection_of_its_parent() -> None:
+    """After a fork every connection is a new one."""
+    numbers: list[int] = []
+
+    def serve(connection: Connection) -> None:
+        while connection.read_request() is not None:
+            numbers.append(connection.number)
+            connection.send(answer(b"{}"))
+
+    transport = LeanTransport(Recording)
+    with serving(serve) as server:
+        exchange(transport, server.port, ["/1"])
+        transport.forget_parent()
+        exchange(transport, server.port, ["/1"])
+        transport.close()
+    assert numbers == [1, 2]
+
+
+def test_nothing_to_ask_for() -> None:
+    """A lane without paths opens no connection."""
+    with serving(echo) as server:
+        assert exchange(LeanTransport(Recording), server.port, []) == {}
+        assert server.connections == 0
