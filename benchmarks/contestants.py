@@ -61,7 +61,7 @@ def ours(name: str, port: int, names: int, *, transport: str = "lean", **options
     decorated = handler(names, timeout=_SECONDS, **options)
     os.environ["LAMBDASECRETS_TRANSPORT"] = transport
     use_session(None)
-    resolver = _resolver.shared()
+    resolver = _resolver.find_resolver()
 
     def prepare() -> None:
         os.environ.update(AWS_SESSION_TOKEN=TOKEN, PARAMETERS_SECRETS_EXTENSION_HTTP_PORT=str(port))
@@ -87,7 +87,7 @@ def cold(contestant: Contestant) -> Contestant:
     """Let a decorated handler forget all that it knows, and its connections, before each invocation."""
 
     def run() -> None:
-        _resolver.shared().close()
+        _resolver.find_resolver().close()
         contestant.run()
 
     return replace(contestant, run=run)

@@ -11,9 +11,9 @@ from benchmarks.measuring import Contestant, Rounds, closing_all, pinned, timed
 from benchmarks.results import Part
 from benchmarks.servers import VALUE_BYTES, serving
 from lambdasecrets import _wire
-from lambdasecrets._clock import deadline
+from lambdasecrets._clock import make_deadline
 from lambdasecrets._decorator import PLAN
-from lambdasecrets._sources.local import Client
+from lambdasecrets._sources.local import LocalSource, Server
 from lambdasecrets._transports.base import Address
 from lambdasecrets._transports.requests import RequestsTransport
 from lambdasecrets._transports.sockets import LeanTransport
@@ -53,14 +53,15 @@ def _added(measured: Rounds) -> dict[str, list[float]]:
 
 def _layers(port: int, names: int) -> Iterator[Contestant]:
     whole = ways.ours(REST, port, names)
-    requests = getattr(ways.handler(names), PLAN).wave(frozenset()).requests
+    requests = getattr(ways.handler(names), PLAN).make_batch(frozenset()).requests
     paths = [request.path for request in requests]
     transport = LeanTransport(RequestsTransport)
-    client = Client(transport)
+    client = LocalSource(transport)
+    server = Server(Address(_wire.HOST, port))
     address, headers = Address(_wire.HOST, port), {_wire.TOKEN_HEADER: ways.TOKEN}
 
     def fetch() -> object:
-        return client.fetch(address, requests, deadline(_SECONDS), likely_cached=True)
+        return client.fetch(server, requests, make_deadline(_SECONDS), likely_cached=True)
 
     yield ways.bare(port, names, VALUE_BYTES, SOCKETS)
     yield Contestant(TRANSPORT, lambda: transport.exchange(address, [paths], headers, _SECONDS))

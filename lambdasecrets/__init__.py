@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lambdasecrets._declarations import Parameter, Secret
-    from lambdasecrets._decorator import inject_secrets, resolve
+    from lambdasecrets._decorator import aresolve, inject_secrets, resolve
+    from lambdasecrets._invocation import invocation
     from lambdasecrets._resolver import ResolvedValue, ResolveEvent, use_session
     from lambdasecrets.errors import (
         AccessDeniedError,
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
         DeadlineExceededError,
         DeclarationError,
         DecryptionError,
+        EventLoopError,
         ExtensionNotReadyError,
         ExtensionUnavailableError,
         InvalidValueError,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
         Permission,
         Problem,
         ProtocolError,
+        RefreshUnavailableError,
         ResolutionError,
         ServerError,
         SettingError,
@@ -51,6 +54,7 @@ __all__ = [
     "DeadlineExceededError",
     "DeclarationError",
     "DecryptionError",
+    "EventLoopError",
     "ExtensionNotReadyError",
     "ExtensionUnavailableError",
     "InvalidValueError",
@@ -64,6 +68,7 @@ __all__ = [
     "Permission",
     "Problem",
     "ProtocolError",
+    "RefreshUnavailableError",
     "ResolutionError",
     "ResolveEvent",
     "ResolvedValue",
@@ -77,12 +82,20 @@ __all__ = [
     "UnresolvedError",
     "UnsupportedByAgentError",
     "UnsupportedByExtensionError",
+    "aresolve",
     "inject_secrets",
+    "invocation",
     "resolve",
     "use_session",
 ]
 
-_HOMES = ("lambdasecrets._declarations", "lambdasecrets.errors", "lambdasecrets._decorator", "lambdasecrets._resolver")
+_HOMES = (
+    "lambdasecrets._declarations",
+    "lambdasecrets.errors",
+    "lambdasecrets._decorator",
+    "lambdasecrets._resolver",
+    "lambdasecrets._invocation",
+)
 """Where the names of `__all__` are defined: in the first of these that has the name."""
 
 if not TYPE_CHECKING:  # a type checker that saw these functions would accept every misspelt name

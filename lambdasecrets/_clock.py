@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
+from math import inf
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-RESERVE_SECONDS = 0.1
-"""What an invocation keeps of its time, so that an error still reaches the log before Lambda ends the function."""
+from typing import NamedTuple
 
 
 class Deadline(NamedTuple):
@@ -29,18 +24,29 @@ class Deadline(NamedTuple):
         """Give the seconds that are left, 0 at the least."""
         return max(self.ends - monotonic(), 0.0)
 
+    def share(self, part: float) -> Deadline:
+        """Give the deadline of a step that may use a part of what is left."""
+        now = monotonic()
+        seconds = max(self.ends - now, 0.0) * part
+        return Deadline(now + seconds, seconds, self.bound)
 
-def deadline(timeout: float, context: Any = None) -> Deadline:
-    """Set the end of a resolve: the timeout, or what the invocation has left less a reserve, if that is less.
+    def within(self, seconds: float) -> Deadline:
+        """Give the deadline of a step that may take some seconds at most."""
+        now = monotonic()
+        return self if now + seconds >= self.ends else Deadline(now + seconds, seconds, self.bound)
+
+
+def make_deadline(timeout: float, ends: float = inf) -> Deadline:
+    """Set the end of a resolve: its timeout, or the invocation's end if that is earlier.
 
     Args:
         timeout: seconds.
-        context: the invocation's context; anything without `get_remaining_time_in_millis` sets no bound.
+        ends: when the invocation should be done, on the monotonic clock.
     """
-    remaining: Callable[[], float] | None = getattr(context, "get_remaining_time_in_millis", None)
-    left = remaining() / 1000 - RESERVE_SECONDS if remaining else timeout
+    now = monotonic()
+    left = ends - now
     seconds, bound = (timeout, "timeout") if timeout <= left else (max(left, 0.0), "invocation")
-    return Deadline(monotonic() + seconds, seconds, bound)
+    return Deadline(now + seconds, seconds, bound)
 
 
 class Moment(NamedTuple):
@@ -58,11 +64,15 @@ class Moment(NamedTuple):
         """Give the seconds since then: the larger of the two clocks' answers, so that nothing passes for fresh."""
         return max(self.monotonic - earlier.monotonic, self.wall - earlier.wall)
 
+    def is_within(self, seconds: float, earlier: Moment) -> bool:
+        """Tell whether no more than some seconds have passed since then. Before then is not within."""
+        return 0.0 <= self.since(earlier) <= seconds
+
     def age(self) -> float:
         """Give the seconds that have passed."""
-        return now().since(self)
+        return read_moment().since(self)
 
 
-def now() -> Moment:
+def read_moment() -> Moment:
     """Take the present moment."""
     return Moment(monotonic(), time())

@@ -15,13 +15,14 @@ from lambdasecrets.errors import InvalidVariableError, MissingVariableError, Res
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-_WAVES_KEPT = 16
+_MOST_BATCHES = 16
+_PENDING = "AWSPENDING"
 _Failure = tuple[Slot, VariableFault]
-NO_VALUE = object()
+ABSENT = object()
 """In the place of a value that does not exist, so that its default applies."""
 
 
-class Wanted:
+class BatchSlot:
     """A value, the request that brings it, and what reads it."""
 
     def __init__(
@@ -30,15 +31,26 @@ class Wanted:
         self.slot, self.declaration, self.subject, self.path, self.reader = slot, declaration, subject, path, reader
 
 
-class Wave:
+class Batch:
     """What one set of declarations comes down to: each distinct request once."""
 
-    def __init__(self, wanted: tuple[Wanted, ...], requests: tuple[Request, ...]) -> None:
-        self.wanted, self.requests = wanted, requests
+    def __init__(self, slots: tuple[BatchSlot, ...], requests: tuple[Request, ...]) -> None:
+        self.slots, self.requests = slots, requests
+
+    def make_pending(self, request: Request) -> Request | None:
+        """Give the request for the version on trial of a secret that is declared without version or stage."""
+        secret = request.declaration
+        if not isinstance(secret, Secret) or secret.version_id or secret.version_stage:
+            return None
+        pending = Secret(secret.name, version_stage=_PENDING, role_arn=secret.role_arn, literal=True)
+        return Request(_make_path(pending), pending, request.subject, is_optional=True)
 
 
-class Prepared:
-    """A plan with everything made that import can make: readers, and the wave where no name needs the environment.
+class CompiledPlan:
+    """A plan with everything made that import can make: readers, and the batch where no name needs the environment.
+
+    Args:
+        plan: what the handler declares.
 
     Attributes:
         overrides: values that a test gives in the place of what would be resolved, by the parameter's name.
@@ -50,45 +62,50 @@ class Prepared:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.overrides: dict[str, Any] = {}
-        self._readers = {value.path: _reader(plan, value) for value in plan.slots}
-        self._assemblers = {node.path: _assembler(plan, node) for node in _configs(plan.nodes.values())}
-        self._variables = tuple(dict.fromkeys(name for value in plan.slots for name in value.declaration.variables))
-        self._wave = lru_cache(maxsize=_WAVES_KEPT)(self._make_wave)
-        self._whole = None if self._variables else self._wave((), frozenset[str]())
+        self._readers = {slot.path: _make_reader(plan, slot) for slot in plan.slots}
+        self._assemblers = {node.path: _make_assembler(plan, node) for node in _list_configs(plan.nodes.values())}
+        self._variables = tuple(dict.fromkeys(name for slot in plan.slots for name in slot.declaration.variables))
+        self._needs_tenant = any(slot.declaration.needs_tenant for slot in plan.slots)
+        self._bind_once = lru_cache(maxsize=_MOST_BATCHES)(self._bind)
+        is_fixed = not (self._variables or self._needs_tenant)
+        self._whole = self._bind_once((), None, frozenset[str]()) if is_fixed else None
 
     def __repr__(self) -> str:
         """Name the handler."""
-        return f"Prepared({self.plan.owner})"
+        return f"CompiledPlan({self.plan.owner})"
 
-    def wave(self, skip: frozenset[str]) -> Wave | ResolutionError:
-        """Say what is to be asked for now.
+    def make_batch(self, skip: frozenset[str], tenant_id: str | None = None) -> Batch | ResolutionError:
+        """Give what is to be asked for now.
 
         Args:
             skip: parameters that the caller gave.
+            tenant_id: the tenant of the invocation.
         """
-        if isinstance(self._whole, Wave) and not skip:
+        if isinstance(self._whole, Batch) and not skip:
             return self._whole
-        environment = tuple(map(_settings.variable, self._variables))
-        made = self._wave(environment, skip)
+        environment = tuple(map(_settings.read_variable, self._variables))
+        bound = self._bind_once(environment, tenant_id if self._needs_tenant else None, skip)
         # Errors are made anew each time: what is raised is not kept.
-        return made if isinstance(made, Wave) else combined([self._error(*failure) for failure in made])
+        return bound if isinstance(bound, Batch) else combined([self._make_error(*failure) for failure in bound])
 
-    def _make_wave(self, environment: tuple[str | None, ...], skip: frozenset[str]) -> Wave | list[_Failure]:
+    def _bind(
+        self, environment: tuple[str | None, ...], tenant_id: str | None, skip: frozenset[str]
+    ) -> Batch | list[_Failure]:
         texts = dict(zip(self._variables, environment, strict=True))
-        pairs = [(slot, bind(slot.declaration, texts)) for slot in self._slots(skip)]
+        pairs = [(slot, bind(slot.declaration, texts, tenant_id)) for slot in self._list_slots(skip)]
         failures = [(slot, fault) for slot, faults in pairs if isinstance(faults, list) for fault in faults]
-        return failures or _wave_of(self.plan.owner, pairs, self._readers)
+        return failures or _join(self.plan.owner, pairs, self._readers)
 
-    def _error(self, slot: Slot, fault: VariableFault) -> ResolutionError:
+    def _make_error(self, slot: Slot, fault: VariableFault) -> ResolutionError:
         subject = _subject(self.plan.owner, [slot], str(slot.declaration))
         if fault.why is None:
             return MissingVariableError(subject, fault.variable)
         return InvalidVariableError(subject, fault.variable, fault.why, fault.remedy)
 
-    def _slots(self, skip: frozenset[str]) -> list[Slot]:
+    def _list_slots(self, skip: frozenset[str]) -> list[Slot]:
         return list(slots(node for name, node in self.plan.nodes.items() if name not in skip))
 
-    def arguments(
+    def make_arguments(
         self, found: dict[tuple[str, ...], Any], skip: frozenset[str]
     ) -> tuple[dict[str, Any], list[ResolutionError]]:
         """Put the arguments together: config models from their fields. What has no value keeps its default.
@@ -105,39 +122,39 @@ class Prepared:
         for name, node in self.plan.nodes.items():
             if name in skip:
                 continue
-            value = found[node.path] if isinstance(node, Slot) else self._assembled(node, found)
+            value = found[node.path] if isinstance(node, Slot) else self._assemble(node, found)
             if isinstance(value, ResolutionError):
                 misfits.append(value)
-            elif value is not NO_VALUE:
+            elif value is not ABSENT:
                 arguments[name] = value
         return arguments, misfits
 
-    def _assembled(self, node: Config, found: dict[tuple[str, ...], Any]) -> Any:
+    def _assemble(self, node: Config, found: dict[tuple[str, ...], Any]) -> Any:
         fields = {
-            name: found[inner.path] if isinstance(inner, Slot) else self._assembled(inner, found)
+            name: found[inner.path] if isinstance(inner, Slot) else self._assemble(inner, found)
             for name, inner in node.fields.items()
         }
         error = next((item for item in fields.values() if isinstance(item, ResolutionError)), None)
         if error is not None:
             return error
-        given = {key_of_field(node.model, name): item for name, item in fields.items() if item is not NO_VALUE}
+        given = {key_of_field(node.model, name): item for name, item in fields.items() if item is not ABSENT}
         subject = Subject(self.plan.owner, (".".join(node.path),), (node.model.__name__,))
         return self._assemblers[node.path].assemble(given, subject)
 
 
-def _configs(nodes: Iterable[Node]) -> Iterator[Config]:
+def _list_configs(nodes: Iterable[Node]) -> Iterator[Config]:
     for node in nodes:
         if isinstance(node, Config):
             yield node
-            yield from _configs(node.fields.values())
+            yield from _list_configs(node.fields.values())
 
 
-def _reader(plan: Plan, value: Slot) -> Reader:
+def _make_reader(plan: Plan, value: Slot) -> Reader:
     make = field_reader if len(value.path) > 1 else reader
     return make(_where(plan, value), value.type)
 
 
-def _assembler(plan: Plan, config: Config) -> Assembler:
+def _make_assembler(plan: Plan, config: Config) -> Assembler:
     return assembler(_where(plan, config), config.model)
 
 
@@ -145,18 +162,18 @@ def _where(plan: Plan, node: Node) -> str:
     return f"{'.'.join(node.path)!r} of {plan.owner}" if node.path else plan.owner
 
 
-def _wave_of(owner: str, pairs: Sequence[tuple[Slot, Any]], readers: Mapping[tuple[str, ...], Reader]) -> Wave:
+def _join(owner: str, pairs: Sequence[tuple[Slot, Any]], readers: Mapping[tuple[str, ...], Reader]) -> Batch:
     wanted = [
-        Wanted(
+        BatchSlot(
             value,
             declaration,
             _subject(owner, [value], describe(value.declaration, declaration)),
-            _path(declaration),
+            _make_path(declaration),
             readers[value.path],
         )
         for value, declaration in pairs
     ]
-    by_path: dict[str, list[Wanted]] = {}
+    by_path: dict[str, list[BatchSlot]] = {}
     for item in wanted:
         by_path.setdefault(item.path, []).append(item)
     requests = [
@@ -168,14 +185,14 @@ def _wave_of(owner: str, pairs: Sequence[tuple[Slot, Any]], readers: Mapping[tup
         )
         for path, items in by_path.items()
     ]
-    return Wave(tuple(wanted), tuple(requests))
+    return Batch(tuple(wanted), tuple(requests))
 
 
 def _subject(owner: str, values: Sequence[Slot], declared: str) -> Subject:
     return Subject(owner, tuple(".".join(value.path) for value in values if value.path), (declared,))
 
 
-def _path(declaration: Secret | Parameter) -> str:
+def _make_path(declaration: Secret | Parameter) -> str:
     if isinstance(declaration, Secret):
         version_id, stage, role = declaration.version_id, declaration.version_stage, declaration.role_arn
         return _wire.secret_path(declaration.name, version_id=version_id, version_stage=stage, role_arn=role)

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from functools import lru_cache, partial, wraps
-from typing import TYPE_CHECKING, Any, Concatenate, Protocol, TypeVar, overload
+from functools import lru_cache, wraps
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, Protocol, TypeVar, overload
 
-from lambdasecrets import _resolver, _settings
-from lambdasecrets._compiled import Prepared
-from lambdasecrets._resolver import Call, OnResolve, Resolved
+from lambdasecrets._compiled import CompiledPlan
+from lambdasecrets._handler_call import HandlerCall, Injection, plan_lookup, run_in_thread
+from lambdasecrets._hiding import register_boundary
+from lambdasecrets._invocation import clean_error, find_invocation
+from lambdasecrets._resolver import Arguments, Lookup, OnResolve, find_resolver
 from lambdasecrets._settings import Options
 from lambdasecrets._signature import handler_plan, publish, value_plan
-from lambdasecrets.errors import ResolutionError
+from lambdasecrets.errors import ResolutionError, SettingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from lambdasecrets._declarations import Declaration, Parameter, Secret
 
 PLAN = "__lambdasecrets__"
-"""The attribute of a decorated handler that holds its `Prepared` plan."""
+"""The attribute of a decorated handler that holds its `CompiledPlan`."""
 
-_NOTHING: frozenset[str] = frozenset()
-_CallFor = Callable[[tuple[Any, ...], dict[str, Any]], Call]
+Fallback = Literal["aws", ""]
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
@@ -75,6 +75,7 @@ def inject_secrets(
     stale_if_error: float | None = None,
     timeout: float | None = None,
     retry_on: Iterable[type[Exception]] | None = None,
+    fallback: Fallback | None = None,
     on_resolve: OnResolve | None = None,
 ) -> Decorator: ...
 def inject_secrets(
@@ -85,6 +86,7 @@ def inject_secrets(
     stale_if_error: float | None = None,
     timeout: float | None = None,
     retry_on: Iterable[type[Exception]] | None = None,
+    fallback: Fallback | None = None,
     on_resolve: OnResolve | None = None,
 ) -> Any:
     """Resolve a handler's declared secrets and parameters before each invocation, and pass them in by keyword.
@@ -102,10 +104,12 @@ def inject_secrets(
             Default: LAMBDASECRETS_STALE_IF_ERROR, else 0.
         timeout: seconds that the whole resolve may take; never longer than the invocation has left.
             Default: LAMBDASECRETS_TIMEOUT, else 5.
-        retry_on: exceptions of the handler that a rotated secret explains. When it raises one, the values are
-            fetched past every cache, and where a version changed the handler runs once more.
-            Default: LAMBDASECRETS_RETRY_ON (`package.module.Class`, separated by commas), else none.
-        on_resolve: called with a `ResolveEvent` after every resolve.
+        retry_on: exceptions of the handler that a rotated secret explains, also as a cause or as a member of a group.
+            When it raises one, the values are fetched past every cache, and where one changed the handler runs once
+            more. Default: LAMBDASECRETS_RETRY_ON (`package.module.Class`, separated by commas), else none.
+        fallback: `aws` to ask AWS itself, through boto3, for what the server on this machine cannot serve.
+            Default: LAMBDASECRETS_FALLBACK, else none.
+        on_resolve: a function that is called with a `ResolveEvent` after every resolve.
 
     Returns:
         A plain function with the signature `(event, context)`.
@@ -116,93 +120,113 @@ def inject_secrets(
         ResolutionError: at an invocation; see `lambdasecrets.errors` for the tree.
     """
     kinds = None if retry_on is None else tuple(retry_on)
-    options = Options(timeout=timeout, max_age=max_age, stale_if_error=stale_if_error, retry_on=kinds).checked()
+    options = Options(timeout, max_age, stale_if_error, kinds, fallback).check()
+    _check_observer(on_resolve)
 
     def decorate(handler: Callable[..., Any]) -> Callable[..., Any]:
-        return _decorated(handler, options, on_resolve)
+        return _wrap(handler, options, on_resolve)
 
     return decorate if handler is None else decorate(handler)
 
 
-def _decorated(handler: Callable[..., Any], options: Options, on_resolve: OnResolve | None) -> Callable[..., Any]:
-    prepared = Prepared(handler_plan(handler))
-    wrap = _async_wrapper if inspect.iscoroutinefunction(handler) else _wrapper
-    wrapper = wrap(handler, prepared, _calls(prepared, options, on_resolve))
-    publish(wrapper, handler, prepared.plan)
-    setattr(wrapper, PLAN, prepared)
+def _check_observer(on_resolve: object) -> None:
+    if on_resolve is not None and (not callable(on_resolve) or inspect.iscoroutinefunction(on_resolve)):
+        raise SettingError("on_resolve", "a plain function of one argument: what is async would never be awaited")
+
+
+def _wrap(handler: Callable[..., Any], options: Options, on_resolve: OnResolve | None) -> Callable[..., Any]:
+    compiled = CompiledPlan(handler_plan(handler))
+    make = _make_async_wrapper if inspect.iscoroutinefunction(handler) else _make_wrapper
+    wrapper = make(handler, Injection(compiled, options, on_resolve))
+    publish(wrapper, handler, compiled.plan)
+    setattr(wrapper, PLAN, compiled)
     return wrapper
 
 
-def _wrapper(handler: Callable[..., Any], prepared: Prepared, call_for: _CallFor) -> Callable[..., Any]:
+# The frames of the functions below stand in tracebacks. No local of theirs holds a value, and none has an attribute
+# that does: what is injected goes to the handler in the expression that resolves it.
+
+
+def _make_wrapper(handler: Callable[..., Any], injection: Injection) -> Callable[..., Any]:
     @wraps(handler)
     def wrapper(*args: Any, **overrides: Any) -> Any:
-        if prepared.overrides:
-            overrides = {**prepared.overrides, **overrides}
-        call = call_for(args, overrides)
-        first = _first(call)
+        call = HandlerCall(injection)
         try:
-            return handler(*args, **overrides, **first.arguments)
-        except call.limits.retry_on:
-            second = _second(call, first)
-            if second is None:
-                raise
-        return handler(*args, **overrides, **second.arguments)
+            try:
+                result = handler(*args, **overrides, **call.resolve(args, overrides))
+            except BaseException as error:
+                if not call.plan_retry(error):
+                    raise
+            else:
+                is_awaitable = call.hold_awaitable(result)
+                return _finish_later(call, handler, args, overrides) if is_awaitable else result
+            try:
+                return call.accept(handler(*args, **overrides, **call.take()))
+            except BaseException as error:
+                if call.is_own_failure(error):
+                    raise
+            call.raise_first()
+        except BaseException as error:
+            clean_error(error)
+            raise
+        finally:
+            call.leave()
 
+    register_boundary(wrapper)
     return wrapper
 
 
-def _async_wrapper(handler: Callable[..., Any], prepared: Prepared, call_for: _CallFor) -> Callable[..., Any]:
-    from asyncio import to_thread  # noqa: PLC0415 - whoever writes `async def` has it loaded; others need not
-
+def _make_async_wrapper(handler: Callable[..., Any], injection: Injection) -> Callable[..., Any]:
     @wraps(handler)
     async def wrapper(*args: Any, **overrides: Any) -> Any:
-        if prepared.overrides:
-            overrides = {**prepared.overrides, **overrides}
-        call = call_for(args, overrides)
-        # In a thread: a wave waits on sockets, and the loop may have other work.
-        first = await to_thread(_first, call)
+        call = HandlerCall(injection)
         try:
-            return await handler(*args, **overrides, **first.arguments)
-        except call.limits.retry_on:
-            second = await to_thread(_second, call, first)
-            if second is None:
-                raise
-        return await handler(*args, **overrides, **second.arguments)
+            try:
+                return await handler(*args, **overrides, **await call.aresolve(args, overrides))
+            except BaseException as error:
+                if not await call.aplan_retry(error):
+                    raise
+            try:
+                return call.accept(await handler(*args, **overrides, **call.take()))
+            except BaseException as error:
+                if call.is_own_failure(error):
+                    raise
+            call.raise_first()
+        except BaseException as error:
+            clean_error(error)
+            raise
+        finally:
+            call.leave()
 
+    register_boundary(wrapper)
     return wrapper
 
 
-def _calls(prepared: Prepared, options: Options, on_resolve: OnResolve | None) -> _CallFor:
-    """Make what says, at each invocation, what is to be resolved."""
-    plan, last = prepared.plan, len(prepared.plan.given) - 1
-    # Read once, at the first invocation: at import the environment is nobody's business.
-    limits = lru_cache(maxsize=1)(partial(_settings.limits, options))
-
-    def call_for(args: tuple[Any, ...], overrides: dict[str, Any]) -> Call:
-        if overrides:
-            plan.check_keywords(tuple(overrides))
-        # Lambda gives the context last; a test may name it.
-        context = args[last] if len(args) > last else overrides.get(plan.given[last])
-        skip = frozenset(name for name in overrides if name in plan.nodes) if overrides else _NOTHING
-        return Call(prepared, limits(), on_resolve, context, skip)
-
-    return call_for
-
-
-def _first(call: Call) -> Resolved:
-    if call.skip and len(call.skip) == len(call.prepared.plan.nodes):
-        return Resolved({}, {})
-    return _or_raise(_resolver.shared().resolve(call))
-
-
-def _second(call: Call, first: Resolved) -> Resolved | None:
-    return _resolver.shared().renew(call, first) if first.versions else None
+async def _finish_later(
+    call: HandlerCall, handler: Callable[..., Any], args: tuple[Any, ...], overrides: dict[str, Any]
+) -> Any:
+    """Await what a plain function returned, such as a decorator's around an `async def`, with the same second run."""
+    call.enter_again()
+    try:
+        try:
+            return await call.take_running()
+        except BaseException as error:
+            if not await call.aplan_retry(error):
+                raise
+        try:
+            return call.accept(await handler(*args, **overrides, **call.take()))
+        except BaseException as error:
+            if call.is_own_failure(error):
+                raise
+        call.raise_first()
+    except BaseException as error:
+        clean_error(error)
+        raise
+    finally:
+        call.leave()
 
 
-def _or_raise(outcome: Resolved | ResolutionError) -> Resolved:
-    if isinstance(outcome, ResolutionError):
-        raise outcome
-    return outcome
+register_boundary(_finish_later)
 
 
 @overload
@@ -214,6 +238,9 @@ def resolve(
     max_age: float | None = None,
     stale_if_error: float | None = None,
     timeout: float | None = None,
+    fallback: Fallback | None = None,
+    refresh: bool = False,
+    context: object = None,
     on_resolve: OnResolve | None = None,
 ) -> _T: ...
 @overload
@@ -224,6 +251,9 @@ def resolve(
     max_age: float | None = None,
     stale_if_error: float | None = None,
     timeout: float | None = None,
+    fallback: Fallback | None = None,
+    refresh: bool = False,
+    context: object = None,
     on_resolve: OnResolve | None = None,
 ) -> _T: ...
 def resolve(
@@ -234,17 +264,26 @@ def resolve(
     max_age: float | None = None,
     stale_if_error: float | None = None,
     timeout: float | None = None,
+    fallback: Fallback | None = None,
+    refresh: bool = False,
+    context: object = None,
     on_resolve: OnResolve | None = None,
 ) -> Any:
     """Resolve a value outside a handler's signature: in a route, a dependency, a script.
+
+    Called in a coroutine it holds up the loop: use `aresolve` there.
 
     Args:
         what: a config model, a `Secret` or `Parameter`, or an annotation that carries one.
         kind: the type to read it as, where `what` is a declaration.
         max_age: see `inject_secrets`.
         stale_if_error: see `inject_secrets`.
-        timeout: seconds that it may take.
-        on_resolve: called with a `ResolveEvent`.
+        timeout: seconds that it may take; never longer than the invocation has left.
+        fallback: see `inject_secrets`.
+        refresh: fetch it past every cache, as `retry_on` does: for a pool whose login is refused, or an item of a
+            batch. Within a second of such a fetch its answer serves all who ask.
+        context: the invocation's context, where no decorator has seen it; see also `invocation`.
+        on_resolve: a function that is called with a `ResolveEvent`.
 
     Returns:
         A fresh object of the declared type.
@@ -254,19 +293,114 @@ def resolve(
         SettingError: an option cannot be used.
         ResolutionError: the value was not to be had; see `lambdasecrets.errors` for the tree.
     """
-    options = Options(timeout=timeout, max_age=max_age, stale_if_error=stale_if_error).checked()
-    prepared = _prepared(what, None) if kind is None else _prepared(kind, what)
-    return _or_raise(_resolver.shared().resolve(Call(prepared, _settings.limits(options), on_resolve))).arguments[""]
+    try:
+        options = Options(timeout, max_age, stale_if_error, (), fallback).check()
+        return _take(_choose(refresh)(_plan(what, kind, options, context, on_resolve)))
+    except BaseException as error:
+        clean_error(error)
+        raise
 
 
-def _prepared(annotation: Any, declaration: Declaration | None) -> Prepared:
-    make = _kept if _is_hashable(annotation) else _kept.__wrapped__
+@overload
+async def aresolve(
+    declaration: Secret | Parameter,
+    kind: type[_T],
+    /,
+    *,
+    max_age: float | None = None,
+    stale_if_error: float | None = None,
+    timeout: float | None = None,
+    fallback: Fallback | None = None,
+    refresh: bool = False,
+    context: object = None,
+    on_resolve: OnResolve | None = None,
+) -> _T: ...
+@overload
+async def aresolve(
+    config: type[_T],
+    /,
+    *,
+    max_age: float | None = None,
+    stale_if_error: float | None = None,
+    timeout: float | None = None,
+    fallback: Fallback | None = None,
+    refresh: bool = False,
+    context: object = None,
+    on_resolve: OnResolve | None = None,
+) -> _T: ...
+async def aresolve(
+    what: Any,
+    kind: Any = None,
+    /,
+    *,
+    max_age: float | None = None,
+    stale_if_error: float | None = None,
+    timeout: float | None = None,
+    fallback: Fallback | None = None,
+    refresh: bool = False,
+    context: object = None,
+    on_resolve: OnResolve | None = None,
+) -> Any:
+    """Resolve a value in a coroutine, without holding up its loop. See `resolve`.
+
+    Args:
+        what: a config model, a `Secret` or `Parameter`, or an annotation that carries one.
+        kind: the type to read it as, where `what` is a declaration.
+        max_age: see `inject_secrets`.
+        stale_if_error: see `inject_secrets`.
+        timeout: seconds that it may take; never longer than the invocation has left.
+        fallback: see `inject_secrets`.
+        refresh: fetch it past every cache, as `retry_on` does: for a pool whose login is refused, or an item of a
+            batch. Within a second of such a fetch its answer serves all who ask.
+        context: the invocation's context, where no decorator has seen it; see also `invocation`.
+        on_resolve: a function that is called with a `ResolveEvent`.
+
+    Returns:
+        A fresh object of the declared type.
+
+    Raises:
+        DeclarationError: `what` carries no declaration, or the type cannot be read.
+        SettingError: an option cannot be used.
+        ResolutionError: the value was not to be had; see `lambdasecrets.errors` for the tree.
+    """
+    try:
+        options = Options(timeout, max_age, stale_if_error, (), fallback).check()
+        return _take(await run_in_thread(_choose(refresh), _plan(what, kind, options, context, on_resolve)))
+    except BaseException as error:
+        clean_error(error)
+        raise
+
+
+register_boundary(resolve)
+register_boundary(aresolve)
+
+
+def _plan(what: Any, kind: Any, options: Options, context: object, on_resolve: OnResolve | None) -> Lookup:
+    invocation = find_invocation(context)
+    _check_observer(on_resolve)
+    compiled = _compile(what, None) if kind is None else _compile(kind, what)
+    return plan_lookup(compiled, options, invocation, on_resolve)
+
+
+def _choose(refresh: bool) -> Callable[[Lookup], Arguments | ResolutionError]:  # noqa: FBT001 - the user's keyword
+    resolver = find_resolver()
+    return resolver.refresh if refresh else resolver.resolve
+
+
+def _take(outcome: Arguments | ResolutionError) -> Any:
+    if isinstance(outcome, ResolutionError):
+        raise outcome
+    return outcome.values[""]
+
+
+def _compile(annotation: Any, declaration: Declaration | None) -> CompiledPlan:
+    make = _compile_once if _is_hashable(annotation) else _compile_once.__wrapped__
     return make(annotation, declaration)
 
 
 @lru_cache(maxsize=256)
-def _kept(annotation: Any, declaration: Declaration | None) -> Prepared:
-    return Prepared(value_plan(annotation, declaration))
+def _compile_once(annotation: Any, declaration: Declaration | None) -> CompiledPlan:
+    return CompiledPlan(value_plan(annotation, declaration))
 
 
 def _is_hashable(annotation: Any) -> bool:

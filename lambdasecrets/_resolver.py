@@ -1,35 +1,54 @@
-"""From a plan to values: what to ask for, what to use again, what to make of failures.
-
-Errors are returned, not raised, and results hide their values: the frames that raise, and those below a handler that
-raises, stand in tracebacks, and must hold nothing that a traceback should not show.
-"""
+"""From a plan to values: what to ask for and where, what to use again, what to make of failures."""
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lambdasecrets import _settings, _wire
-from lambdasecrets._clock import deadline, now
-from lambdasecrets._compiled import NO_VALUE, Prepared, Wave
-from lambdasecrets._memory import Got, Memory, logger
-from lambdasecrets._sources.local import Client
+from lambdasecrets import _log, _settings, _wire
+from lambdasecrets._clock import read_moment
+from lambdasecrets._compiled import ABSENT, Batch, CompiledPlan
+from lambdasecrets._memory import TRANSIENT, Fingerprint, Memory, SourcedValue
+from lambdasecrets._sources.local import LocalSource, Server
+from lambdasecrets._sources.request import RawValue
 from lambdasecrets._transports import sockets
 from lambdasecrets._transports.base import Address
-from lambdasecrets.errors import ResolutionError, combined
+from lambdasecrets.errors import (
+    RefreshUnavailableError,
+    ResolutionError,
+    SettingError,
+    UnresolvedError,
+    UnsupportedByAgentError,
+    UnsupportedByExtensionError,
+    combined,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from requests import Session
 
-    from lambdasecrets._clock import Moment
+    from lambdasecrets._clock import Deadline, Moment
     from lambdasecrets._declarations import Declaration
     from lambdasecrets._settings import Limits
+    from lambdasecrets._sources.request import Fetched, Request
     from lambdasecrets._transports.base import Transport
 
-_Outcomes = dict[str, Got | ResolutionError]
+_Outcomes = dict[str, SourcedValue | ResolutionError]
+
+_SERVER_SHARE = 0.5
+"""How much of the deadline the server on this machine may use where AWS can be asked after it."""
+_PROBE_SECONDS = 0.05
+"""How long a server that failed is asked, until it answers again."""
+_PROBE_PAUSE_SECONDS = 30.0
+"""How long a server that failed is left alone."""
+
+_REPLACEABLE = (*TRANSIENT, UnsupportedByAgentError, UnsupportedByExtensionError)
+"""What AWS is asked for in the place of the server: what the server could not serve."""
+_OUT_OF_ORDER = tuple(kind for kind in TRANSIENT if kind is not UnresolvedError)
+"""What says that the server itself does not work, and not that it could not have one value."""
 
 
 class ResolvedValue(NamedTuple):
@@ -39,8 +58,10 @@ class ResolvedValue(NamedTuple):
         parameter: the parameter, or the way to a config model's field.
         declaration: what was asked for.
         version: the secret's VersionId or the parameter's Version; None for a default.
-        source: `server`, `memory` (younger than `max_age`), `stale` (see `stale_if_error`) or `default`.
-        changed: whether the version is another than the last time.
+        source: `server`, `aws` (AWS itself: see `fallback` and `retry_on`), `memory` (younger than `max_age`), `stale`
+            (see `stale_if_error`) or `default`.
+        changed: whether it is another value than the last time.
+        age: seconds since the value was asked for; 0 for a fresh one and for a default.
     """
 
     parameter: str
@@ -48,6 +69,7 @@ class ResolvedValue(NamedTuple):
     version: str | None
     source: str
     changed: bool
+    age: float = 0.0
 
 
 class ResolveEvent(NamedTuple):
@@ -69,217 +91,387 @@ class ResolveEvent(NamedTuple):
 OnResolve = Callable[[ResolveEvent], None]
 
 OBSERVERS: list[OnResolve] = []
-"""Told of every resolve of this process, after its own `on_resolve`: the tools for tests put themselves in."""
+"""Told of every resolve of this process, after its own `on_resolve`: the tools put themselves in."""
 
 
-class Resolved:
-    """Values for a handler's arguments.
+class Arguments:
+    """Values for a handler's arguments, and what they were made of.
 
     Not a tuple and no dataclass: what shows the locals of a traceback's frames takes those apart.
 
     Args:
-        arguments: by the parameter's name.
-        versions: what they were made of, by path.
+        values: by the parameter's name.
+        fingerprints: by the path of what they were made of.
     """
 
-    __slots__ = ("arguments", "versions")
+    __slots__ = ("fingerprints", "values")
 
-    def __init__(self, arguments: dict[str, Any], versions: dict[str, str]) -> None:
-        self.arguments, self.versions = arguments, versions
+    def __init__(self, values: dict[str, Any], fingerprints: dict[str, Fingerprint]) -> None:
+        self.values, self.fingerprints = values, fingerprints
 
     def __repr__(self) -> str:
-        """Show which versions they are, not what they are."""
-        return f"Resolved(versions={self.versions!r})"
+        """Show what they are for, not what they are."""
+        return f"Arguments({', '.join(self.values)})"
 
 
-class Call:
+class Lookup:
     """One resolve to be done.
 
     Args:
-        prepared: what to resolve.
+        compiled: what to resolve.
         limits: the options in force.
+        deadline: when to be done.
         on_resolve: told what happened.
-        context: the invocation's context, for its remaining time.
         skip: parameters that the caller gave.
+        tenant_id: the tenant of the invocation.
     """
+
+    __slots__ = ("compiled", "deadline", "limits", "on_resolve", "skip", "tenant_id")
 
     def __init__(
         self,
-        prepared: Prepared,
+        compiled: CompiledPlan,
         limits: Limits,
+        deadline: Deadline,
+        *,
         on_resolve: OnResolve | None = None,
-        context: Any = None,
         skip: frozenset[str] = frozenset(),
+        tenant_id: str | None = None,
     ) -> None:
-        self.prepared, self.limits, self.on_resolve = prepared, limits, on_resolve
-        self.context, self.skip = context, skip
+        self.compiled, self.limits, self.deadline = compiled, limits, deadline
+        self.on_resolve, self.skip, self.tenant_id = on_resolve, skip, tenant_id
+
+    def renew(self, deadline: Deadline) -> Lookup:
+        """Give the same resolve with another deadline."""
+        on_resolve, skip, tenant_id = self.on_resolve, self.skip, self.tenant_id
+        return Lookup(self.compiled, self.limits, deadline, on_resolve=on_resolve, skip=skip, tenant_id=tenant_id)
+
+    def make_batch(self) -> Batch | ResolutionError:
+        """Give what is to be asked for."""
+        return self.compiled.make_batch(self.skip, self.tenant_id)
+
+
+class _Place:
+    """A server, what is known of its values, and how it does."""
+
+    def __init__(self, address: Address) -> None:
+        self.server, self.memory = Server(address), Memory()
+        self.failed_at: Moment | None = None
+
+    def limit(self, deadline: Deadline, moment: Moment) -> Deadline | None:
+        """Say how long the server may be asked where AWS can be asked after it. None: not at all, for now."""
+        if self.failed_at is None:
+            return deadline.share(_SERVER_SHARE)
+        if moment.is_within(_PROBE_PAUSE_SECONDS, self.failed_at):
+            return None
+        self.failed_at = moment
+        return deadline.within(_PROBE_SECONDS)
 
 
 class Resolver:
-    """Resolves plans through one client, and remembers what it was told.
+    """Resolves plans, and remembers what it was told.
 
     Args:
-        client: speaks with the server.
+        source: speaks with the server on this machine.
     """
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, source: LocalSource) -> None:
+        self.source = source
         # By port: tests, and `lambdasecrets invoke`, start several servers in one process.
-        self._servers: dict[int, tuple[Address, Memory]] = {}
+        self._places: dict[int, _Place] = {}
+        self._has_warned_of_fallback = False
 
-    def resolve(self, call: Call) -> Resolved | ResolutionError:
+    def resolve(self, lookup: Lookup) -> Arguments | ResolutionError:
         """Resolve what a plan declares; give the values, or the error."""
-        began = now()
-        wave = call.prepared.wave(call.skip)
-        if isinstance(wave, ResolutionError):
-            return _told(call, Wave((), ()), {}, wave, began)
-        got = self._gathered(wave, call, began)
-        return _told(call, wave, got, _outcome(call, wave, got), began)
+        began = read_moment()
+        batch = lookup.make_batch()
+        if isinstance(batch, ResolutionError):
+            return _report(lookup, Batch((), ()), {}, batch, began)
+        outcomes = self._gather(batch.requests, lookup, began)
+        return _report(lookup, batch, outcomes, self._make_arguments(lookup, batch, outcomes), began)
 
-    def renew(self, call: Call, before: Resolved) -> Resolved | None:
-        """Fetch a plan's values past every cache.
+    def refresh(self, lookup: Lookup) -> Arguments | ResolutionError:
+        """Resolve what a plan declares past every cache; give the values, or the error."""
+        began = read_moment()
+        batch = lookup.make_batch()
+        if isinstance(batch, ResolutionError):
+            return _report(lookup, Batch((), ()), {}, batch, began)
+        outcomes = self._gather_anew(batch.requests, lookup, began)
+        return _report(lookup, batch, outcomes, self._make_arguments(lookup, batch, outcomes), began)
+
+    def find_changes(self, lookup: Lookup, before: Mapping[str, Fingerprint]) -> bool:
+        """Fetch a plan's values past every cache, and remember them.
 
         Args:
-            call: the resolve that gave the values.
-            before: the values that failed.
+            lookup: the resolve that gave the values.
+            before: what those were.
 
         Returns:
-            The values where a version changed; None where none did, or where they could not be fetched.
+            Whether one of them is another now. What could not be fetched is logged, each with its cause.
         """
-        began = now()
-        wave = call.prepared.wave(call.skip)
-        if isinstance(wave, ResolutionError):
-            return None
-        got = self._gathered_anew(wave, call, began)
-        after = _told(call, wave, got, _outcome(call, wave, got), began)
-        return after if isinstance(after, Resolved) and after.versions != before.versions else None
+        batch = lookup.make_batch()
+        if isinstance(batch, ResolutionError):
+            _warn_of_refresh(batch)
+            return False
+        began = read_moment()
+        outcomes = self._gather_anew(batch.requests, lookup, began)
+        memory = self._find_place().memory
+        # Where nothing passes the cache of the extension, it may have a newer value by itself by now.
+        behind = [one for one in batch.requests if isinstance(outcomes[one.path], RefreshUnavailableError)]
+        if behind:
+            _warn_of_refresh(combined([one for one in outcomes.values() if isinstance(one, RefreshUnavailableError)]))
+            outcomes |= self._gather(behind, lookup, began)
+        changed = False
+        for path, outcome in outcomes.items():
+            if isinstance(outcome, ResolutionError):
+                _warn_of_refresh(outcome)
+            elif outcome.raw is not None:
+                changed = changed or memory.make_fingerprint(outcome.raw) != before.get(path)
+        return changed
+
+    def fetch_pending(self, lookup: Lookup, before: Mapping[str, Fingerprint]) -> dict[str, RawValue]:
+        """Fetch the versions on trial (AWSPENDING) of the secrets that are declared without version or stage.
+
+        Returns:
+            By the path of the declared secret, those that exist and differ from what was used before.
+        """
+        batch = lookup.make_batch()
+        if isinstance(batch, ResolutionError):
+            return {}
+        pending = {request.path: pending for request in batch.requests if (pending := batch.make_pending(request))}
+        fetched = self._fetch_anew(list(pending.values()), lookup)
+        memory = self._find_place().memory
+        found: dict[str, RawValue] = {}
+        for path, request in pending.items():
+            raw = fetched[request.path]
+            if isinstance(raw, RawValue) and path in before and memory.make_fingerprint(raw) != before[path]:
+                found[path] = raw
+        return found
+
+    def resolve_with(self, lookup: Lookup, pending: Mapping[str, RawValue]) -> Arguments | ResolutionError:
+        """Resolve what a plan declares, with some values on trial, of which nothing is remembered."""
+        began = read_moment()
+        batch = lookup.make_batch()
+        if isinstance(batch, ResolutionError):
+            return batch
+        others = [request for request in batch.requests if request.path not in pending]
+        outcomes = self._gather(others, lookup, began) if others else {}
+        outcomes |= {path: SourcedValue(raw, "aws", changed=True) for path, raw in pending.items()}
+        return _report(lookup, batch, outcomes, self._make_arguments(lookup, batch, outcomes), began)
+
+    def adopt(self, lookup: Lookup, pending: Mapping[str, RawValue]) -> None:
+        """Remember values that were on trial: they take the place of those before."""
+        batch = lookup.make_batch()
+        if not isinstance(batch, ResolutionError):
+            memory, moment = self._find_place().memory, read_moment()
+            for request in batch.requests:
+                if request.path in pending:
+                    memory.record_newer(request, pending[request.path], lookup.limits.ages, moment, "aws")
 
     def close(self) -> None:
         """Close the connections, and forget every value."""
-        self._servers.clear()
-        self._client.transport.close()
+        self._places.clear()
+        self.source.transport.close()
 
-    def _server(self) -> tuple[Address, Memory]:
-        port = _settings.port()
+    def forget(self) -> None:
+        """Forget every value, absence and habit. The connections stay."""
+        self._places.clear()
+
+    def _find_place(self) -> _Place:
+        port = _settings.read_port()
         try:
-            return self._servers[port]
+            return self._places[port]
         except KeyError:
-            return self._servers.setdefault(port, (Address(_wire.HOST, port), Memory()))
+            return self._places.setdefault(port, _Place(Address(_wire.HOST, port)))
 
-    def _gathered(self, wave: Wave, call: Call, began: Moment) -> _Outcomes:
-        address, memory = self._server()
-        ages = call.limits.ages
-        got: _Outcomes = {**memory.known(wave.requests, ages.fresh, began)}
-        asked = [request for request in wave.requests if request.path not in got] if got else wave.requests
-        if asked:
-            limit = deadline(call.limits.timeout, call.context)
-            likely_cached = len(asked) == 1 or memory.are_likely_cached(asked, began)
-            fetched = self._client.fetch(address, asked, limit, likely_cached=likely_cached)
-            for request in asked:
-                got[request.path] = memory.judged(request, fetched[request.path], ages, began)
-        return got
+    # --- From memory, the server, AWS ---------------------------------------------------------------------------
 
-    def _gathered_anew(self, wave: Wave, call: Call, began: Moment) -> _Outcomes:
-        # Only after a handler's error: what it loads need not be loaded before.
-        from lambdasecrets._sources import direct  # noqa: PLC0415
-
-        address, memory = self._server()
-        limit = deadline(call.limits.timeout, call.context)
-        by_agent = any(map(memory.is_from_agent, wave.requests))
-        if by_agent or not direct.is_installed():
-            fetched = self._client.fetch(address, wave.requests, limit, refresh=by_agent)
+    def _gather(self, requests: Sequence[Request], lookup: Lookup, began: Moment) -> _Outcomes:
+        place, limits = self._find_place(), lookup.limits
+        outcomes: _Outcomes = {**place.memory.look_up(requests, limits.ages.fresh, began, from_aws=limits.fallback)}
+        asked = [request for request in requests if request.path not in outcomes] if outcomes else requests
+        if not asked:
+            return outcomes
+        if limits.fallback:
+            fetched, from_aws = self._fetch_with_fallback(place, asked, lookup, began)
         else:
-            fetched = direct.fetch(wave.requests, limit)
-            for request in wave.requests:
-                memory.supersede(request, fetched[request.path], now())
+            fetched, from_aws = self._fetch_locally(place, asked, lookup.deadline, began), frozenset[str]()
+        for request in asked:
+            answer = fetched[request.path]
+            if request.path in from_aws and isinstance(answer, RawValue):
+                outcomes[request.path] = place.memory.record_from_aws(request, answer, limits.ages, began)
+            else:
+                outcomes[request.path] = place.memory.record(request, answer, limits.ages, began)
+        return outcomes
+
+    def _fetch_locally(
+        self, place: _Place, asked: Sequence[Request], deadline: Deadline, began: Moment
+    ) -> dict[str, Fetched]:
+        memory = place.memory
+        likely_cached = len(asked) == 1 or memory.are_likely_cached(asked, began)
+        seen = memory.list_seen(asked, began)
+        return self.source.fetch(place.server, asked, deadline, likely_cached=likely_cached, seen=seen)
+
+    def _fetch_with_fallback(
+        self, place: _Place, asked: Sequence[Request], lookup: Lookup, began: Moment
+    ) -> tuple[dict[str, Fetched], frozenset[str]]:
+        """Ask the server, and AWS for what it cannot serve; give the answers, and the paths that AWS was asked for."""
+        from lambdasecrets._sources import direct  # noqa: PLC0415 - few need it
+
+        if not direct.is_installed():
+            raise SettingError(
+                "fallback", "boto3 to be installed, by which AWS is asked: pip install 'lambdasecrets[aws]'"
+            )
+        limit = place.limit(lookup.deadline, began)
+        fetched = {} if limit is None else self._fetch_locally(place, asked, limit, began)
+        failures = [request for request in asked if isinstance(fetched.get(request.path), _OUT_OF_ORDER)]
+        if limit is not None:
+            place.failed_at = began if failures else None
+        missing = [
+            request
+            for request in asked
+            if request.path not in fetched or isinstance(fetched[request.path], _REPLACEABLE)
+        ]
+        if not missing:
+            return fetched, frozenset()
+        self._warn_of_fallback(fetched.get(missing[0].path))
+        fetched |= direct.fetch(missing, lookup.deadline)
+        return fetched, frozenset(request.path for request in missing)
+
+    def _warn_of_fallback(self, cause: object) -> None:
+        if not self._has_warned_of_fallback:
+            self._has_warned_of_fallback = True
+            _log.warn("Asking AWS itself, because the server on this machine cannot serve: %s", cause)
+
+    # --- Past every cache ---------------------------------------------------------------------------------------
+
+    def _gather_anew(self, requests: Sequence[Request], lookup: Lookup, began: Moment) -> _Outcomes:
+        memory, ages = self._find_place().memory, lookup.limits.ages
+        fetched = self._fetch_anew(requests, lookup)
         return {
-            request.path: memory.judged(request, fetched[request.path], call.limits.ages, began)
-            for request in wave.requests
+            request.path: memory.record_newer(request, answer, ages, began, "server" if answer.from_agent else "aws")
+            if isinstance(answer := fetched[request.path], RawValue)
+            else memory.record(request, answer, ages, began)
+            for request in requests
         }
 
+    def _fetch_anew(self, requests: Sequence[Request], lookup: Lookup) -> dict[str, Fetched]:
+        """Ask who passes every cache: the agent for its secrets, AWS for all else."""
+        from lambdasecrets._sources import direct  # noqa: PLC0415 - after a failure only
 
-def _told(
-    call: Call, wave: Wave, got: _Outcomes, outcome: Resolved | ResolutionError, began: Moment
-) -> Resolved | ResolutionError:
+        place = self._find_place()
+        secrets = [request for request in requests if request.is_secret]
+        by_agent = secrets if secrets and self._is_agent(place, lookup.deadline) else []
+        others = [request for request in requests if request not in by_agent]
+        fetched: dict[str, Fetched] = {}
+        if by_agent:
+            fetched |= self.source.fetch(place.server, by_agent, lookup.deadline, refresh=True)
+        if others and direct.is_installed():
+            fetched |= direct.fetch(others, lookup.deadline)
+        elif others:
+            fetched |= {request.path: RefreshUnavailableError(request.subject) for request in others}
+        return fetched
+
+    def _is_agent(self, place: _Place, deadline: Deadline) -> bool:
+        """Tell whether the agent serves here: its values say so, or, before the first one, its `/ping`."""
+        if place.server.answers_as_agent is not None:
+            return place.server.answers_as_agent
+        return self.source.is_agent(place.server, deadline.within(_PROBE_SECONDS)) is True
+
+    # --- Arguments ----------------------------------------------------------------------------------------------
+
+    def _make_arguments(self, lookup: Lookup, batch: Batch, outcomes: _Outcomes) -> Arguments | ResolutionError:
+        """Read what was gathered, and put the arguments together."""
+        memory = self._find_place().memory
+        read: dict[tuple[str, ...], Any] = {}
+        fingerprints: dict[str, Fingerprint] = {}
+        failed: dict[int, ResolutionError] = {}
+        for item in batch.slots:
+            value: Any = outcomes[item.path]
+            if isinstance(value, SourcedValue):
+                raw = value.raw
+                if raw is None:
+                    value = ABSENT
+                else:
+                    if lookup.limits.retry_on and item.path not in fingerprints:
+                        fingerprints[item.path] = memory.make_fingerprint(raw)
+                    value = item.reader.read(raw, item.declaration.key, item.subject)
+            read[item.slot.path] = value
+            if isinstance(value, ResolutionError):
+                # By identity: one failed request stands for every declaration that wanted it.
+                failed[id(value)] = value
+        if failed:
+            return combined(list(failed.values()))
+        arguments, misfits = lookup.compiled.make_arguments(read, lookup.skip)
+        return combined(misfits) if misfits else Arguments(arguments, fingerprints)
+
+
+def _warn_of_refresh(error: ResolutionError) -> None:
+    """Say why a value could not be fetched anew: what the handler raises next does not."""
+    _log.warn("Could not fetch a newer value after the handler failed. %s", error)
+
+
+def _report(
+    lookup: Lookup, batch: Batch, outcomes: _Outcomes, outcome: Arguments | ResolutionError, began: Moment
+) -> Arguments | ResolutionError:
     """Give the outcome, after who wants to know of it was told."""
-    if call.on_resolve is not None or OBSERVERS or logger.isEnabledFor(logging.DEBUG):
+    if lookup.on_resolve is not None or OBSERVERS or _log.is_debugging():
         error = outcome if isinstance(outcome, ResolutionError) else None
         milliseconds = (monotonic() - began.monotonic) * 1000
-        _tell(ResolveEvent(call.prepared.plan.owner, milliseconds, _resolved_values(wave, got), error), call.on_resolve)
+        owner = lookup.compiled.plan.owner
+        event = ResolveEvent(owner, milliseconds, _list_values(batch, outcomes), error)
+        _log_event(event)
+        for observe in (lookup.on_resolve, *OBSERVERS):
+            if observe is not None:
+                _call_observer(observe, event)
     return outcome
 
 
-def _tell(event: ResolveEvent, on_resolve: OnResolve | None) -> None:
-    """Tell the log at DEBUG, and the caller's function."""
-    text = "resolved %d values for %s in %.1f ms"
-    logger.debug(text, len(event.values), event.owner, event.milliseconds, extra={"resolve_event": event})
-    for tell in (on_resolve, *OBSERVERS):
-        if tell is not None:
-            _tell_one(event, tell)
+def _log_event(event: ResolveEvent) -> None:
+    _log.debug(
+        "resolved %d values for %s in %.1f ms",
+        len(event.values),
+        event.owner,
+        event.milliseconds,
+        owner=event.owner,
+        values=len(event.values),
+        milliseconds=event.milliseconds,
+        error=type(event.error).__name__ if event.error else "",
+    )
 
 
-def _tell_one(event: ResolveEvent, tell: OnResolve) -> None:
+def _call_observer(observe: OnResolve, event: ResolveEvent) -> None:
     try:
-        tell(event)
+        observe(event)
     except Exception as error:  # noqa: BLE001 - watching an invocation must not break it
-        logger.warning("on_resolve of %s raised %s", event.owner, type(error).__name__)
+        _log.warn("on_resolve of %s raised %s", event.owner, type(error).__name__)
 
 
-def _outcome(call: Call, wave: Wave, got: _Outcomes) -> Resolved | ResolutionError:
-    """Read what was got, and put the arguments together."""
-    found: dict[tuple[str, ...], Any] = {}
-    versions: dict[str, str] = {}
-    failed: dict[int, ResolutionError] = {}
-    for item in wave.wanted:
-        value: Any = got[item.path]
-        if isinstance(value, Got):
-            raw = value.raw
-            if raw is None:
-                value = NO_VALUE
-            else:
-                versions[item.path] = raw.version
-                value = item.reader.read(raw, item.declaration.key, item.subject)
-        found[item.slot.path] = value
-        if isinstance(value, ResolutionError):
-            # By identity: one failed request stands for every declaration that wanted it.
-            failed[id(value)] = value
-    if failed:
-        return combined(list(failed.values()))
-    arguments, misfits = call.prepared.arguments(found, call.skip)
-    return combined(misfits) if misfits else Resolved(arguments, versions)
-
-
-def _resolved_values(wave: Wave, got: _Outcomes) -> tuple[ResolvedValue, ...]:
+def _list_values(batch: Batch, outcomes: _Outcomes) -> tuple[ResolvedValue, ...]:
     return tuple(
         ResolvedValue(
             ".".join(item.slot.path),
             item.declaration,
-            source.raw.version if source.raw else None,
-            source.source,
-            source.changed,
+            sourced.raw.version if sourced.raw else None,
+            sourced.source,
+            sourced.changed,
+            sourced.age,
         )
-        for item in wave.wanted
-        if isinstance(source := got[item.path], Got)
+        for item in batch.slots
+        if isinstance(sourced := outcomes.get(item.path), SourcedValue)
     )
 
 
 _PROCESS: dict[str, Resolver] = {}
 
 
-def shared() -> Resolver:
+def find_resolver() -> Resolver:
     """Give this process's resolver: one pool of connections for all of its handlers."""
     try:
         return _PROCESS["resolver"]
     except KeyError:
         # One step, so that threads that come here together get the same one.
-        return _PROCESS.setdefault("resolver", Resolver(Client(_transport())))
-
-
-def forget() -> None:
-    """Forget every value and absence of this process, and close its connections. The transport stays as it is."""
-    resolver = _PROCESS.get("resolver")
-    if resolver is not None:
-        resolver.close()
+        return _PROCESS.setdefault("resolver", Resolver(LocalSource(_make_transport())))
 
 
 def use_session(session: Session | None) -> None:
@@ -295,20 +487,34 @@ def use_session(session: Session | None) -> None:
     if replaced is not None:
         replaced.close()
     if session is not None:
-        _PROCESS["resolver"] = Resolver(Client(_requests_transport(session)))
+        _PROCESS["resolver"] = Resolver(LocalSource(_make_requests_transport(session)))
 
 
-def _transport() -> Transport:
-    is_lean = _settings.transport() == "lean" and sockets.IS_SUPPORTED
-    return sockets.LeanTransport(_requests_transport) if is_lean else _requests_transport()
+def forget() -> None:
+    """Forget every value and absence that this process remembers. Connections stay."""
+    resolver = _PROCESS.get("resolver")
+    if resolver is not None:
+        resolver.forget()
 
 
-def _requests_transport(session: Session | None = None) -> Transport:
+def _make_transport() -> Transport:
+    is_lean = _settings.read_transport() == "lean" and sockets.IS_SUPPORTED
+    return sockets.LeanTransport(_make_requests_transport) if is_lean else _make_requests_transport()
+
+
+def _make_requests_transport(session: Session | None = None) -> Transport:
     from lambdasecrets._transports.requests import RequestsTransport  # noqa: PLC0415 - slow to load, seldom needed
 
     return RequestsTransport(session)
 
 
+def _start_anew_in_child() -> None:
+    """Keep nothing of the parent's but a Session of the user's: a child must not use its connections or locks."""
+    resolver = _PROCESS.pop("resolver", None)
+    if resolver is not None:
+        resolver.source.transport.forget_parent()
+        _PROCESS["resolver"] = Resolver(LocalSource(resolver.source.transport))
+
+
 if hasattr(os, "register_at_fork"):  # pragma: no branch - only Windows is without it, and without forks
-    # A child must not speak on its parent's connections.
-    os.register_at_fork(after_in_child=_PROCESS.clear)
+    os.register_at_fork(after_in_child=_start_anew_in_child)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import os
+import stat
 from functools import lru_cache
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeGuard, TypeVar
 
-from lambdasecrets import _wire
+from lambdasecrets import _log, _wire
+from lambdasecrets._hiding import Token
 from lambdasecrets.errors import SettingError
 
 if TYPE_CHECKING:
@@ -29,10 +30,12 @@ TIMEOUT = "LAMBDASECRETS_TIMEOUT"
 MAX_AGE = "LAMBDASECRETS_MAX_AGE"
 STALE_IF_ERROR = "LAMBDASECRETS_STALE_IF_ERROR"
 RETRY_ON = "LAMBDASECRETS_RETRY_ON"
+FALLBACK = "LAMBDASECRETS_FALLBACK"
 TRANSPORT = "LAMBDASECRETS_TRANSPORT"
 
 _Number = TypeVar("_Number", int, float)
-_ABOVE_ZERO = math.ulp(0.0)
+_FALLBACKS = frozenset({"", "aws"})
+_MOST_CREDENTIAL_BYTES = 65536
 _HIGHEST_PORT = 65535
 _TRANSPORTS = {"": "lean", "lean": "lean", "requests": "requests"}
 _TOKEN_VARIABLES = ("AWS_TOKEN", "AWS_SESSION_TOKEN")
@@ -42,33 +45,36 @@ _FILE_SCHEME = "file://"
 
 
 class Options(NamedTuple):
-    """The options of `inject_secrets` and `resolve` that a number of seconds or exception classes express.
+    """The options of `inject_secrets` and `resolve`, as they were given. None: the environment's, else the default.
 
     Attributes:
-        timeout: seconds that the whole resolve may take; None: the environment's, else 5.
-        max_age: seconds for which a value is used again without asking; None: the environment's, else 0.
-        stale_if_error: seconds for which the last good value serves after a transient failure; None: the
-            environment's, else 0.
-        retry_on: exceptions of the handler after which values are fetched anew; None: the environment's, else none.
+        timeout: seconds that the whole resolve may take; default 5.
+        max_age: seconds for which a value is used again without asking; default 0.
+        stale_if_error: seconds for which the last good value serves after a transient failure; default 0.
+        retry_on: exceptions of the handler after which values are fetched anew; default none.
+        fallback: `aws`: to ask AWS itself for what the local server cannot serve; empty, the default: not to.
     """
 
     timeout: float | None = None
     max_age: float | None = None
     stale_if_error: float | None = None
     retry_on: tuple[type[Exception], ...] | None = None
+    fallback: str | None = None
 
-    def checked(self) -> Options:
-        """Refuse at import what could only fail at an invocation.
+    def check(self) -> Options:
+        """Refuse at import what could only fail at an invocation; give the options themselves.
 
         Raises:
             SettingError: an option cannot be used.
         """
-        for name, least in (("timeout", _ABOVE_ZERO), ("max_age", 0.0), ("stale_if_error", 0.0)):
+        for name, (is_usable, expected) in _SECONDS_OPTIONS.items():
             value = getattr(self, name)
-            if value is not None and not _is_seconds(value, least):
-                raise SettingError(name, _expected_seconds(least))
+            if value is not None and not is_usable(value):
+                raise SettingError(name, expected)
         if self.retry_on is not None and not all(_is_exception(kind) for kind in self.retry_on):
             raise SettingError("retry_on", "exception classes")
+        if self.fallback is not None and self.fallback not in _FALLBACKS:
+            raise SettingError("fallback", _EXPECTED_FALLBACK)
         return self
 
 
@@ -90,45 +96,44 @@ class Limits(NamedTuple):
     timeout: float
     ages: Ages
     retry_on: tuple[type[Exception], ...]
+    fallback: bool
 
 
-def limits(options: Options) -> Limits:
-    """Settle the options.
+def read_limits(options: Options) -> Limits:
+    """Settle the options. The environment is read at every call, and each of its texts parsed once.
 
     Raises:
         SettingError: the environment has a value that cannot be used; it names the variable.
     """
-    fresh, stale = max_age(options), stale_if_error(options)
-    ages = Ages(fresh, fresh + stale if stale else 0.0)
-    return Limits(min(timeout(options), LONGEST_INVOCATION_SECONDS), ages, retry_on(options))
+    read = os.environ.get
+    texts = (
+        read(TIMEOUT) if options.timeout is None else None,
+        read(MAX_AGE) if options.max_age is None else None,
+        read(STALE_IF_ERROR) if options.stale_if_error is None else None,
+        read(RETRY_ON) if options.retry_on is None else None,
+        read(FALLBACK) if options.fallback is None else None,
+    )
+    return _parse_limits(options, texts)
 
 
-def timeout(options: Options) -> float:
-    """Seconds that a whole resolve may take."""
-    return _seconds_option(options.timeout, TIMEOUT, DEFAULT_TIMEOUT_SECONDS, _ABOVE_ZERO)
-
-
-def max_age(options: Options) -> float:
-    """Seconds for which a value is used again without asking."""
-    return _seconds_option(options.max_age, MAX_AGE, 0.0, 0.0)
-
-
-def stale_if_error(options: Options) -> float:
-    """Seconds for which the last good value serves after a transient failure."""
-    return _seconds_option(options.stale_if_error, STALE_IF_ERROR, 0.0, 0.0)
-
-
-def retry_on(options: Options) -> tuple[type[Exception], ...]:
-    """Exceptions of a handler after which values are fetched anew."""
-    if options.retry_on is not None:
-        return options.retry_on
-    kinds = _exceptions(os.environ.get(RETRY_ON, ""))
+@lru_cache(maxsize=256)
+def _parse_limits(options: Options, texts: tuple[str | None, ...]) -> Limits:
+    """Settle the options, with the environment's texts where they are left to it."""
+    timeout, max_age, stale_if_error, retry_on, fallback = texts
+    seconds = _choose_seconds("timeout", options, timeout, DEFAULT_TIMEOUT_SECONDS)
+    fresh = _choose_seconds("max_age", options, max_age, 0.0)
+    stale = _choose_seconds("stale_if_error", options, stale_if_error, 0.0)
+    kinds = options.retry_on if options.retry_on is not None else _import_exceptions(retry_on or "")
     if kinds is None:
         raise SettingError(RETRY_ON, "importable exception classes, as `package.module.Class`, separated by commas")
-    return kinds
+    wanted = (fallback or "") if options.fallback is None else options.fallback
+    if wanted not in _FALLBACKS:
+        raise SettingError(FALLBACK, _EXPECTED_FALLBACK)
+    ages = Ages(fresh, fresh + stale if stale else 0.0)
+    return Limits(min(seconds, LONGEST_INVOCATION_SECONDS), ages, kinds, bool(wanted))
 
 
-def transport() -> str:
+def read_transport() -> str:
     """Which transport carries the requests: `lean` or `requests`."""
     name = _TRANSPORTS.get(os.environ.get(TRANSPORT, ""))
     if name is None:
@@ -136,129 +141,161 @@ def transport() -> str:
     return name
 
 
-def port() -> int:
+def read_port() -> int:
     """Where the extension listens on loopback."""
-    return _whole_setting(PORT, _wire.DEFAULT_PORT, _HIGHEST_PORT)
+    return _read_whole(PORT, _wire.DEFAULT_PORT, _HIGHEST_PORT)
 
 
-def max_connections() -> int:
+def read_max_connections() -> int:
     """How many requests the extension serves at once, for each of its two backends."""
-    return _whole_setting(MAX_CONNECTIONS, DEFAULT_MAX_CONNECTIONS, None)
+    return _read_whole(MAX_CONNECTIONS, DEFAULT_MAX_CONNECTIONS, None)
 
 
-def extension_ttl(variable: str) -> float:
-    """Seconds for which the extension keeps values: `SECRETS_TTL` or `PARAMETERS_TTL`."""
-    return min(_seconds_option(None, variable, DEFAULT_TTL_SECONDS, 0.0), LONGEST_TTL_SECONDS)
+def read_extension_ttl(variable: str) -> float:
+    """Seconds for which the extension keeps values: `SECRETS_TTL` or `PARAMETERS_TTL`.
+
+    The variable is the extension's, which uses its default for what it cannot read. So does this, with a warning.
+    """
+    text = os.environ.get(variable)
+    return DEFAULT_TTL_SECONDS if not text else _parse_ttl(variable, text)
 
 
-def variable(name: str) -> str | None:
+@lru_cache(maxsize=32)
+def _parse_ttl(variable: str, text: str) -> float:
+    number = _parse_number(text, float)
+    if number is not None and _is_seconds(number):
+        return min(number, LONGEST_TTL_SECONDS)
+    # Once for each text, because the outcome is kept. The text stays out: variables get mixed up.
+    _log.warn(
+        "%s is no number of seconds: the extension uses its default of %g s, and so does lambdasecrets.",
+        variable,
+        DEFAULT_TTL_SECONDS,
+    )
+    return DEFAULT_TTL_SECONDS
+
+
+def read_variable(name: str) -> str | None:
     """Read the variable that a placeholder names. None where it is not set or empty."""
     return os.environ.get(name) or None
 
 
-def token_variable() -> str | None:
+def find_token_variable() -> str | None:
     """Say which variable has the session token. None where none has it.
 
     The variables are the agent's, in its order; the extension knows AWS_SESSION_TOKEN only. The agent's last one
     means something else where there is an endpoint: there it opens the endpoint and is no token for the extension.
     """
     names = _TOKEN_VARIABLES if os.environ.get(ENDPOINT) else (*_TOKEN_VARIABLES, AUTHORIZATION)
-    return next((name for name in names if credential(name)), None)
+    return next((name for name in names if read_credential(name)), None)
 
 
-def credential(name: str) -> str | None:
+def read_credential(name: str) -> Token | None:
     """Read a credential from its variable, or from the file that it names. None where it is not there.
 
     Raises:
         SettingError: it cannot be sent, or the file cannot be read.
     """
-    found = _credential(name)
-    # A frame that raises stands in the traceback: here it holds no credential.
-    if found is None:
+    text = os.environ.get(name)
+    if not text:
+        return None
+    content = _read_credential_file(text.removeprefix(_FILE_SCHEME)) if text.startswith(_FILE_SCHEME) else text
+    if content is None or not _wire.is_header_value(content):
+        del text, content  # a frame that raises stands in the traceback
         raise SettingError(name, "a token, or file:// and the path of a readable file that holds one")
-    return found or None
+    return Token(content) if content else None
 
 
-def credentials_uri() -> str | None:
+_OPEN_FLAGS = os.O_RDONLY if os.name == "nt" else os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def _read_credential_file(path: str) -> str | None:
+    """Read a small regular file. None for any other: a pipe or a device can keep its reader waiting for ever."""
+    try:
+        # Not blocking, so that opening a pipe does not wait for somebody to write.
+        file = os.open(path, _OPEN_FLAGS)
+    except (OSError, ValueError):
+        return None
+    try:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            return None
+        content = os.read(file, _MOST_CREDENTIAL_BYTES + 1)
+        return None if len(content) > _MOST_CREDENTIAL_BYTES else content.decode().strip()
+    except (OSError, ValueError):
+        return None
+    finally:
+        os.close(file)
+
+
+def read_credentials_uri() -> str | None:
     """Say where an execution environment restored by SnapStart gets its credentials. None outside SnapStart."""
     return os.environ.get(ENDPOINT) or None
 
 
-def _credential(name: str) -> str | None:
-    """Give a credential; "" where there is none, None where what there is cannot be used."""
-    try:
-        text = os.environ[name]
-    except KeyError:
-        return ""
-    content = _file_content(text.removeprefix(_FILE_SCHEME)) if text.startswith(_FILE_SCHEME) else text
-    return content if content is not None and _wire.is_header_value(content) else None
-
-
-def _file_content(path: str) -> str | None:
-    try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, ValueError):
-        return None
-
-
-# Below, what a variable holds is no local of a frame that raises: tracebacks show locals, and variables get mixed up.
-
-
-def _seconds_option(given: float | None, name: str, default: float, least: float) -> float:
+def _choose_seconds(option: str, options: Options, text: str | None, default: float) -> float:
+    given: float | None = getattr(options, option)
     if given is not None:
         return given
-    number = _seconds(os.environ.get(name) or repr(default), least)
-    if number is None:
-        raise SettingError(name, _expected_seconds(least))
+    if not text:
+        return default
+    number = _parse_number(text, float)
+    is_usable, expected = _SECONDS_OPTIONS[option]
+    if number is None or not is_usable(number):
+        raise SettingError(f"LAMBDASECRETS_{option.upper()}", expected)
     return number
 
 
-@lru_cache(maxsize=32)
-def _seconds(text: str, least: float) -> float | None:
-    number = _number(text, float)
-    return number if number is not None and _is_seconds(number, least) else None
-
-
-def _whole_setting(name: str, default: int, most: int | None) -> int:
-    number = _whole(os.environ.get(name) or repr(default), most)
+def _read_whole(name: str, default: int, most: int | None) -> int:
+    text = os.environ.get(name)
+    if not text:
+        return default
+    number = _parse_whole(text, most)
     if number is None:
         raise SettingError(name, "a whole number from 1" + (f" to {most}" if most else ""))
     return number
 
 
 @lru_cache(maxsize=32)
-def _whole(text: str, most: int | None) -> int | None:
-    number = _number(text, int)
+def _parse_whole(text: str, most: int | None) -> int | None:
+    number = _parse_number(text, int)
     return number if number is not None and 1 <= number <= (most or number) else None
 
 
-def _number(text: str, kind: Callable[[str], _Number]) -> _Number | None:
+def _parse_number(text: str, kind: Callable[[str], _Number]) -> _Number | None:
     try:
         return kind(text)
     except ValueError:
         return None
 
 
-def _is_seconds(value: object, least: float) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value < math.inf
+def _is_seconds(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0.0 <= value < math.inf
 
 
-def _expected_seconds(least: float) -> str:
-    return "a number of seconds above 0" if least else "a number of seconds, 0 or more"
+def _is_time(value: object) -> bool:
+    """Tell whether a value is a number of seconds in which something can be done."""
+    return _is_seconds(value) and value != 0
+
+
+_SECONDS_OPTIONS: dict[str, tuple[Callable[[object], bool], str]] = {
+    "timeout": (_is_time, "a number of seconds above 0"),
+    "max_age": (_is_seconds, "a number of seconds, 0 or more"),
+    "stale_if_error": (_is_seconds, "a number of seconds, 0 or more"),
+}
+_EXPECTED_FALLBACK = "aws"
 
 
 @lru_cache(maxsize=4)
-def _exceptions(text: str) -> tuple[type[Exception], ...] | None:
+def _import_exceptions(text: str) -> tuple[type[Exception], ...] | None:
     named = text.split(",") if text else []
-    found = tuple(kind for name in named if _is_exception(kind := _imported(name.strip())))
+    found = tuple(kind for name in named if _is_exception(kind := _import(name.strip())))
     return found if len(found) == len(named) else None
 
 
-def _imported(name: str) -> object:
+def _import(name: str) -> object:
     module, _, attribute = name.rpartition(".")
     try:
         return getattr(import_module(module), attribute, None)
-    except (ImportError, TypeError, ValueError):  # the last two: what begins with a dot, what has none
+    except (Exception, SystemExit):  # noqa: BLE001 - a module runs what it likes when it is imported
         return None
 
 

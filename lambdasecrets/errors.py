@@ -3,7 +3,9 @@
     LambdaSecretsError
     ├── DeclarationError (also a TypeError)    a declaration or a signature is wrong; raised at import
     ├── SettingError (also a ValueError)       an option or an environment variable is wrong
+    ├── EventLoopError (also a RuntimeError)   a coroutine that no asyncio event loop runs
     └── ResolutionError                        an invocation did not get a value
+        ├── RefreshUnavailableError            nothing here can pass the extension's cache
         ├── SeveralErrors                      more than one declaration failed; `errors` holds each
         ├── MissingVariableError               a name's {PLACEHOLDER} is not in the environment
         ├── InvalidVariableError               what fills a {PLACEHOLDER} makes no name that AWS could have
@@ -50,6 +52,7 @@ __all__ = [
     "DeadlineExceededError",
     "DeclarationError",
     "DecryptionError",
+    "EventLoopError",
     "ExtensionNotReadyError",
     "ExtensionUnavailableError",
     "InvalidValueError",
@@ -62,6 +65,7 @@ __all__ = [
     "Permission",
     "Problem",
     "ProtocolError",
+    "RefreshUnavailableError",
     "ResolutionError",
     "ServerError",
     "SettingError",
@@ -299,6 +303,16 @@ class SettingError(LambdaSecretsError, ValueError):
         self.name, self.expected = name, expected
         # The value stays out: variables get mixed up, and the wrong one may hold a secret.
         super().__init__(f"Cannot use {name} as it is set: it takes {expected}. Correct it or leave it out.")
+
+
+class EventLoopError(LambdaSecretsError, RuntimeError):
+    """A coroutine of this library is awaited where no asyncio event loop runs, as under trio."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Cannot resolve in this coroutine: no asyncio event loop runs it. Run it with asyncio (uvloop is one too), "
+            "or call `resolve` in a thread of your framework's."
+        )
 
 
 class ResolutionError(LambdaSecretsError):
@@ -823,6 +837,18 @@ class UnsupportedByExtensionError(ResolutionError):
             "extension knows no roles, and would answer with this account's own secret of that name",
             'Run the agent in the extension\'s place, or let boto3 read it (`fallback="aws"`). Without a role: declare '
             "the secret's ARN, and let the policies of the secret and of its key allow this function's role.",
+        )
+
+
+class RefreshUnavailableError(ResolutionError):
+    """A value should be fetched past every cache, and nothing here can do so."""
+
+    def __init__(self, subject: Subject) -> None:
+        super().__init__(
+            subject,
+            "it cannot be fetched past the extension's cache: the extension has no way to, and boto3 is not installed",
+            "Install boto3 with the function (`pip install 'lambdasecrets[aws]'`; Lambda's Python runtimes have it), "
+            "or run the AWS Secrets Manager Agent in the extension's place.",
         )
 
 

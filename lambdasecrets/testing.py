@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from lambdasecrets._compiled import Prepared
+    from lambdasecrets._compiled import CompiledPlan
     from lambdasecrets.dev.context import LambdaContext
     from lambdasecrets.dev.testbed import SecretsExtension
 
@@ -55,38 +55,38 @@ def override(handler: Callable[..., Any], /, **values: Any) -> Override:
     Raises:
         TypeError: the handler is not decorated, or has no injected parameter of such a name.
     """
-    prepared: Prepared | None = getattr(handler, PLAN, None)
+    compiled: CompiledPlan | None = getattr(handler, PLAN, None)
     name = getattr(handler, "__qualname__", type(handler).__name__)
-    if prepared is None:
+    if compiled is None:
         raise TypeError(f"Cannot override values of {name}: it is not decorated with @inject_secrets.")
-    unknown = [value for value in values if value not in prepared.plan.nodes]
+    unknown = [value for value in values if value not in compiled.plan.nodes]
     if unknown:
-        known = ", ".join(prepared.plan.nodes)
+        known = ", ".join(compiled.plan.nodes)
         raise TypeError(f"Cannot override {unknown[0]!r} of {name}: it is not injected there. What is: {known}.")
-    return Override(prepared, values)
+    return Override(compiled, values)
 
 
 class Override:
     """What `override` gives: a context manager, and a decorator.
 
     Args:
-        prepared: the handler's plan.
+        compiled: the handler's plan.
         values: what to inject, by name.
     """
 
-    def __init__(self, prepared: Prepared, values: dict[str, Any]) -> None:
-        self._prepared, self._values = prepared, values
+    def __init__(self, compiled: CompiledPlan, values: dict[str, Any]) -> None:
+        self._compiled, self._values = compiled, values
         self._before: list[dict[str, Any]] = []
 
     def __enter__(self) -> None:
-        self._before.append(self._prepared.overrides)
+        self._before.append(self._compiled.overrides)
         # A new dict in one step: other threads may be calling the handler.
-        self._prepared.overrides = {**self._prepared.overrides, **self._values}
+        self._compiled.overrides = {**self._compiled.overrides, **self._values}
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._prepared.overrides = self._before.pop()
+        self._compiled.overrides = self._before.pop()
 
     def __call__(self, function: _Function, /) -> _Function:
         """Override while a function runs.

@@ -23,7 +23,9 @@ from lambdasecrets.dev.stores import MemoryStore, SecretsFile, load_secrets_file
 from lambdasecrets.errors import (
     AwsUnavailableError,
     CredentialsUnavailableError,
+    EventLoopError,
     LambdaSecretsError,
+    RefreshUnavailableError,
     Subject,
     TooManyOpenFilesError,
     UnsupportedByExtensionError,
@@ -104,6 +106,8 @@ MADE = {
         AwsUnavailableError(_SUBJECT, "https://secretsmanager.eu-central-1.amazonaws.com", "ConnectTimeoutError"),
         TooManyOpenFilesError(_SUBJECT),
         UnsupportedByExtensionError(_SUBJECT),
+        RefreshUnavailableError(_SUBJECT),
+        EventLoopError(),
     )
 }
 """Errors of what this quickstart does not have, or a test had better not bring about, by name."""

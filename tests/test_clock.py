@@ -1,13 +1,14 @@
+"""How long a resolve may take, and how old a value is."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import SimpleNamespace
-from typing import Any
+from math import inf
 
 import pytest
 
 from lambdasecrets import _clock
-from lambdasecrets._clock import RESERVE_SECONDS, Deadline, Moment, deadline, now
+from lambdasecrets._clock import Deadline, Moment, make_deadline, read_moment
 
 
 @pytest.fixture
@@ -22,41 +23,40 @@ def clocks(monkeypatch: pytest.MonkeyPatch) -> Callable[[float, float], None]:
     return turn
 
 
-def _context(milliseconds: int) -> Any:
-    return SimpleNamespace(get_remaining_time_in_millis=lambda: milliseconds)
-
-
+@pytest.mark.usefixtures("clocks")
 @pytest.mark.parametrize(
-    ("expected", "context"),
+    ("expected", "ends"),
     [
-        (Deadline(105.0, 5.0, "timeout"), None),
-        (Deadline(105.0, 5.0, "timeout"), object()),
-        (Deadline(105.0, 5.0, "timeout"), SimpleNamespace(get_remaining_time_in_millis=None)),
-        (Deadline(105.0, 5.0, "timeout"), _context(60_000)),
-        (Deadline(105.0, 5.0, "timeout"), _context(5_100)),
-        (Deadline(102.0, 2.0, "invocation"), _context(2_100)),
-        (Deadline(100.0, 0.0, "invocation"), _context(40)),
+        (Deadline(105.0, 5.0, "timeout"), inf),
+        (Deadline(105.0, 5.0, "timeout"), 105.0),
+        (Deadline(102.0, 2.0, "invocation"), 102.0),
+        (Deadline(100.0, 0.0, "invocation"), 99.0),
     ],
 )
-def test_deadline(clocks: object, expected: Deadline, context: Any) -> None:
-    """A resolve ends with the timeout, or before the invocation does if that is earlier."""
-    assert clocks
-    assert expected == deadline(5.0, context)
-
-
-def test_reserve() -> None:
-    """An invocation keeps a tenth of a second for its error to reach the log."""
-    assert RESERVE_SECONDS == 0.1
+def test_make_deadline(expected: Deadline, ends: float) -> None:
+    """A resolve ends with the timeout, or with the invocation if that is earlier."""
+    assert expected == make_deadline(5.0, ends)
 
 
 def test_left(clocks: Callable[[float, float], None]) -> None:
     """A deadline counts down to nothing, and no further."""
-    end = deadline(5.0)
+    end = make_deadline(5.0)
     assert end.left() == 5.0
     clocks(103.0, 1000.0)
     assert end.left() == 2.0
     clocks(106.0, 1000.0)
     assert end.left() == 0.0
+
+
+def test_a_step_has_a_part_of_the_time(clocks: Callable[[float, float], None]) -> None:
+    """A step's deadline is a share of what is left, or some seconds, never more than the whole."""
+    end = make_deadline(5.0)
+    clocks(101.0, 1000.0)
+    assert (Deadline(103.0, 2.0, "timeout"), Deadline(101.5, 0.5, "timeout"), end) == (
+        end.share(0.5),
+        end.within(0.5),
+        end.within(9.0),
+    )
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,13 @@ def test_left(clocks: Callable[[float, float], None]) -> None:
 )
 def test_age(clocks: Callable[[float, float], None], expected: float, monotonic: float, wall: float) -> None:
     """What happened is as old as the clock says that says more."""
-    moment = now()
+    moment = read_moment()
     assert Moment(100.0, 1000.0) == moment
     clocks(monotonic, wall)
     assert expected == moment.age()
+
+
+@pytest.mark.parametrize(("expected", "age"), [(True, 0.0), (True, 5.0), (False, 5.1), (False, -1.0)])
+def test_is_within(expected: bool, age: float) -> None:
+    """What happened some seconds ago is within them; what has not happened yet is not."""
+    assert Moment(100.0 + age, 1000.0 + age).is_within(5.0, Moment(100.0, 1000.0)) is expected

@@ -16,7 +16,7 @@ from lambdasecrets import (
     Parameter,
     Secret,
 )
-from lambdasecrets._compiled import NO_VALUE, Prepared, Wave
+from lambdasecrets._compiled import ABSENT, Batch, CompiledPlan
 from lambdasecrets._signature import handler_plan, value_plan
 from lambdasecrets._sources.request import RawValue
 
@@ -40,15 +40,15 @@ class App(BaseModel):
     debug: bool = False
 
 
-def prepared(handler: Any) -> Prepared:
+def prepared(handler: Any) -> CompiledPlan:
     """Prepare a handler."""
-    return Prepared(handler_plan(handler))
+    return CompiledPlan(handler_plan(handler))
 
 
-def wave(plan: Prepared, *skip: str) -> Wave:
+def wave(plan: CompiledPlan, *skip: str) -> Batch:
     """Expect a wave."""
-    made = plan.wave(frozenset(skip))
-    assert isinstance(made, Wave)
+    made = plan.make_batch(frozenset(skip))
+    assert isinstance(made, Batch)
     return made
 
 
@@ -114,7 +114,7 @@ def test_selects_versions_and_labels() -> None:
 
 def test_fills_in_variables_late(monkeypatch: pytest.MonkeyPatch) -> None:
     """A placeholder is read when the wave is made, and anew when it has changed."""
-    plan = Prepared(value_plan(str, Secret("{STAGE}/a")))
+    plan = CompiledPlan(value_plan(str, Secret("{STAGE}/a")))
     paths = []
     for stage in ("dev", "prod", "dev"):
         monkeypatch.setenv("STAGE", stage)
@@ -124,7 +124,7 @@ def test_fills_in_variables_late(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_makes_a_wave_once() -> None:
     """The same names and the same overrides give the wave that was made before."""
-    plan = Prepared(value_plan(str, Secret("a")))
+    plan = CompiledPlan(value_plan(str, Secret("a")))
     assert wave(plan) is wave(plan)
 
 
@@ -142,20 +142,23 @@ def test_says_which_variables_are_missing(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setenv("STAGE", "dev")
     monkeypatch.setenv("TEAM", "")
-    error = prepared(handler).wave(NONE)
+    error = prepared(handler).make_batch(NONE)
     assert isinstance(error, MissingVariableError)
+    owner = f"{__name__}.test_says_which_variables_are_missing.<locals>.handler"
     assert str(error) == (
-        f"Cannot resolve 'one' and 'three' of {__name__}.test_says_which_variables_are_missing.<locals>.handler, "
-        "Secret('{STAGE}/{TEAM}/a') and Secret('{TEAM}/c'): the environment variable TEAM is not set. Set it in the "
-        "function's configuration (locally: in the [environment] table of the secrets file)."
+        f"Cannot resolve 2 values of {owner}: the environment variable TEAM is not set, or empty. Set it in the "
+        "function's configuration (locally: in the [environment] table of the secrets file).\n"
+        "Not resolved:\n"
+        "  - 'one', Secret('{STAGE}/{TEAM}/a')\n"
+        "  - 'three', Secret('{TEAM}/c')"
     )
 
 
 def test_says_which_variables_make_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable that makes no name is told without its text, in a new error each time."""
-    plan = Prepared(value_plan(str, Secret("{STAGE}/a")))
+    plan = CompiledPlan(value_plan(str, Secret("{STAGE}/a")))
     monkeypatch.setenv("STAGE", "dev\n")
-    errors = [plan.wave(NONE) for _ in range(2)]
+    errors = [plan.make_batch(NONE) for _ in range(2)]
     assert errors[0] is not errors[1]
     assert isinstance(errors[0], InvalidVariableError)
     assert str(errors[0]) == (
@@ -166,7 +169,7 @@ def test_says_which_variables_make_no_name(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_tenant_needs_an_invocation() -> None:
     """A name with a tenant in it cannot be asked for where no invocation has brought one."""
-    error = Prepared(value_plan(str, Secret("{context.tenant_id}/a"))).wave(NONE)
+    error = CompiledPlan(value_plan(str, Secret("{context.tenant_id}/a"))).make_batch(NONE)
     assert isinstance(error, InvalidVariableError)
     assert error.variable == "context.tenant_id"
 
@@ -174,14 +177,14 @@ def test_a_tenant_needs_an_invocation() -> None:
 def test_shows_what_was_filled_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """The subject of a request has the declaration as it stands in the code, and what was filled in."""
     monkeypatch.setenv("STAGE", "dev")
-    (request,) = wave(Prepared(value_plan(str, Secret("{STAGE}/a")))).requests
+    (request,) = wave(CompiledPlan(value_plan(str, Secret("{STAGE}/a")))).requests
     assert str(request.subject) == "Secret('{STAGE}/a') (filled in as 'dev/a') for resolve()"
 
 
 def test_a_role_is_part_of_the_request() -> None:
     """The same secret read with two roles is two requests."""
     roles = ["arn:aws:iam::123456789012:role/a", "arn:aws:iam::123456789012:role/b"]
-    paths = [wave(Prepared(value_plan(str, Secret("s", role_arn=role)))).requests[0].path for role in roles]
+    paths = [wave(CompiledPlan(value_plan(str, Secret("s", role_arn=role)))).requests[0].path for role in roles]
     assert paths == [
         f"/secretsmanager/get?secretId=s&roleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2F{x}" for x in "ab"
     ]
@@ -200,7 +203,7 @@ def test_a_variable_of_what_is_skipped_may_be_missing() -> None:
 # --- Arguments ----------------------------------------------------------------------------------------------------
 
 
-def app_plan(monkeypatch: pytest.MonkeyPatch) -> Prepared:
+def app_plan(monkeypatch: pytest.MonkeyPatch) -> CompiledPlan:
     """Prepare a handler with a config model in a config model."""
 
     def handler(event: Any, context: Any, *, app: App, name: Annotated[str, Secret("name")] = "default") -> None: ...
@@ -209,13 +212,13 @@ def app_plan(monkeypatch: pytest.MonkeyPatch) -> Prepared:
     return prepared(handler)
 
 
-def found(plan: Prepared, texts: dict[str, str]) -> dict[tuple[str, ...], Any]:
+def found(plan: CompiledPlan, texts: dict[str, str]) -> dict[tuple[str, ...], Any]:
     """Read these texts, by the way to their declaration; what has none has no value."""
     read: dict[tuple[str, ...], Any] = {}
-    for item in wave(plan).wanted:
+    for item in wave(plan).slots:
         text = texts.get(".".join(item.slot.path))
         raw = RawValue(text, None, "1")
-        read[item.slot.path] = NO_VALUE if text is None else item.reader.read(raw, item.declaration.key, item.subject)
+        read[item.slot.path] = ABSENT if text is None else item.reader.read(raw, item.declaration.key, item.subject)
     return read
 
 
@@ -227,13 +230,13 @@ def test_puts_config_models_together(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = app_plan(monkeypatch)
     texts = {"app.login": LOGIN, "app.user": LOGIN, "app.limits.burst": "5"}
     app = App(login=Login(user="u", password="p"), user="u", limits=Limits(rate=10, burst=5), debug=False)
-    assert plan.arguments(found(plan, texts), NONE) == ({"app": app}, [])
+    assert plan.make_arguments(found(plan, texts), NONE) == ({"app": app}, [])
 
 
 def test_leaves_out_what_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the caller gives is not made."""
     plan = app_plan(monkeypatch)
-    assert plan.arguments({("name",): "n"}, frozenset({"app"})) == ({"name": "n"}, [])
+    assert plan.make_arguments({("name",): "n"}, frozenset({"app"})) == ({"name": "n"}, [])
 
 
 class Port(BaseModel):
@@ -258,9 +261,9 @@ def test_a_config_model_that_does_not_fit() -> None:
     def handler(event: Any, context: Any, *, server: Server) -> None: ...
 
     plan = prepared(handler)
-    fits = plan.arguments(found(plan, {"server.port.number": "80", "server.name": "n"}), NONE)
+    fits = plan.make_arguments(found(plan, {"server.port.number": "80", "server.name": "n"}), NONE)
     assert fits == ({"server": Server(port=Port(number=80), name="n")}, [])
-    made, [error] = plan.arguments(found(plan, {"server.port.number": "70000", "server.name": "n"}), NONE)
+    made, [error] = plan.make_arguments(found(plan, {"server.port.number": "70000", "server.name": "n"}), NONE)
     assert made == {}
     assert isinstance(error, InvalidValueError)
     assert str(error) == (
@@ -283,7 +286,7 @@ def test_a_config_model_that_does_not_fit() -> None:
 def test_refuses_what_cannot_be_read(annotation: Any, where: str) -> None:
     """A type that does not decide how it is read is refused when the plan is prepared."""
     with pytest.raises(DeclarationError) as failure:
-        Prepared(value_plan(annotation))
+        CompiledPlan(value_plan(annotation))
     assert failure.value.where == where
 
 
@@ -294,13 +297,13 @@ def test_refuses_a_field_that_cannot_be_read() -> None:
         anything: Annotated[Any, Secret("a"), Field(description="d")]
 
     with pytest.raises(DeclarationError) as failure:
-        Prepared(value_plan(Bad))
+        CompiledPlan(value_plan(Bad))
     assert failure.value.where == "'Bad.anything' of resolve()"
 
 
 def test_shows_its_owner() -> None:
     """A plan shows what it is for."""
-    assert repr(Prepared(value_plan(str, Secret("a")))) == "Prepared(resolve())"
+    assert repr(CompiledPlan(value_plan(str, Secret("a")))) == "CompiledPlan(resolve())"
 
 
 class Environment(BaseSettings):
@@ -314,8 +317,8 @@ def test_a_settings_class_finds_the_rest_by_itself(monkeypatch: pytest.MonkeyPat
     """What carries no declaration comes from where the settings class has it from; what does, from AWS."""
     monkeypatch.setenv("HOST", "db.internal")
     monkeypatch.setenv("KEY", "not this one")
-    plan = Prepared(value_plan(Environment))
+    plan = CompiledPlan(value_plan(Environment))
     found: dict[tuple[str, ...], Any] = {("Environment", "key"): "k", ("Environment", "size"): 7}
-    arguments, misfits = plan.arguments(found, NONE)
+    arguments, misfits = plan.make_arguments(found, NONE)
     assert misfits == []
     assert arguments[""].model_dump() == {"key": "k", "size": 7, "host": "db.internal", "port": 5432}

@@ -122,7 +122,7 @@ def test_refuses_a_misspelt_override(emulator: Emulator, call: Any) -> None:
 
 def test_carries_its_plan() -> None:
     """The plan stands in one attribute, and shows whose it is."""
-    assert repr(getattr(plain, PLAN)) == f"Prepared({__name__}.plain)"
+    assert repr(getattr(plain, PLAN)) == f"CompiledPlan({__name__}.plain)"
 
 
 @pytest.mark.parametrize("given", [{}, {"key": SecretStr("the caller's")}])

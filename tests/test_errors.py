@@ -19,6 +19,7 @@ from lambdasecrets.errors import (
     DeadlineExceededError,
     DeclarationError,
     DecryptionError,
+    EventLoopError,
     ExtensionNotReadyError,
     ExtensionUnavailableError,
     InvalidValueError,
@@ -31,6 +32,7 @@ from lambdasecrets.errors import (
     Permission,
     Problem,
     ProtocolError,
+    RefreshUnavailableError,
     ResolutionError,
     ServerError,
     SettingError,
@@ -55,6 +57,16 @@ BY_AGENT = [READ_DATABASE, DESCRIBE_DATABASE]
 READ_PAGE_SIZE = Permission("ssm:GetParameter", "arn:*:ssm:*:*:parameter/orders/page-size")
 
 MESSAGES: dict[LambdaSecretsError, str] = {
+    EventLoopError(): (
+        "Cannot resolve in this coroutine: no asyncio event loop runs it. Run it with asyncio (uvloop is one too), or "
+        "call `resolve` in a thread of your framework's."
+    ),
+    RefreshUnavailableError(DATABASE): (
+        "Cannot resolve 'database' of app.handler, Secret('orders/database'): it cannot be fetched past the "
+        "extension's cache: the extension has no way to, and boto3 is not installed. Install boto3 with the function "
+        "(`pip install 'lambdasecrets[aws]'`; Lambda's Python runtimes have it), or run the AWS Secrets Manager Agent "
+        "in the extension's place."
+    ),
     DeclarationError("parameter 'x' of app.handler", "it has no type", "Give it one."): (
         "Cannot use parameter 'x' of app.handler: it has no type. Give it one."
     ),

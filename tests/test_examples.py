@@ -62,7 +62,7 @@ RUN_BY_OTHERS = {"rotation", "validators", "values"}  # test_examples_rotation.p
 def own_transport() -> Iterator[None]:
     """Take back the Session that an example hands in."""
     yield
-    _resolver.shared().close()
+    _resolver.find_resolver().close()
     use_session(None)
 
 

@@ -118,7 +118,7 @@ def test_nothing_is_read_at_import() -> None:
 
 def test_recording_records() -> None:
     """The environment of the test above notices who reads it."""
-    source = f"{RECORDING}\n{APP}\nplain.__lambdasecrets__.wave(frozenset())\n{RECORDED}"
+    source = f"{RECORDING}\n{APP}\nplain.__lambdasecrets__.make_batch(frozenset())\n{RECORDED}"
     assert run(source) == ["KEY_ARN"]
 
 

@@ -52,8 +52,9 @@ from lambdasecrets import (
     resolve,
     use_session,
 )
-from lambdasecrets._clock import deadline
+from lambdasecrets._clock import make_deadline
 from lambdasecrets._decorator import PLAN
+from lambdasecrets._handler_call import HandlerCall
 from lambdasecrets._sources.request import RawValue
 from lambdasecrets.dev import faults
 from lambdasecrets.dev.emulator import Emulator
@@ -267,7 +268,7 @@ SCENES = {
         ),
     ),
     "bad credentials": Scene(
-        errors.NoTokenError,
+        errors.CredentialsUnavailableError,
         variables=(("AWS_SESSION_TOKEN", None), ("AWS_CONTAINER_AUTHORIZATION_TOKEN", TOKEN)),
         around=lambda: listening(f"HTTP/1.1 500 {TOKEN}\r\n\r\n{TOKEN}".encode(), ENDPOINT, "http://127.0.0.1:{}/"),
     ),
@@ -328,11 +329,9 @@ def test_no_failure_shows_a_value(name: str, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.usefixtures("transport")
-@pytest.mark.parametrize("variable", ["PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS", "SECRETS_MANAGER_TTL"])
-def test_no_setting_of_the_extension_shows_its_value(
-    lit: Emulator, monkeypatch: pytest.MonkeyPatch, variable: str
-) -> None:
-    """The same holds for the extension's own variables, which are read where more than one value is asked for."""
+def test_no_setting_of_the_extension_shows_its_value(lit: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same holds for the extension's own variable, which is read where more than one value is asked for."""
+    variable = "PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS"
 
     @inject_secrets
     def handler(
@@ -340,8 +339,6 @@ def test_no_setting_of_the_extension_shows_its_value(
     ) -> None: ...
 
     with logged() as log:
-        if variable == "SECRETS_MANAGER_TTL":
-            handler({}, None)
         monkeypatch.setenv(variable, TOKEN)
         with pytest.raises(errors.SettingError, match=f"^Cannot use {variable} ") as failure:
             handler({}, None)
@@ -422,7 +419,7 @@ def test_the_frames_below_a_handler_show_nothing(lit: Emulator, monkeypatch: pyt
         for call in calls:
             with pytest.raises((LoginError, KeyError)) as failure:
                 call()
-            assert any(isinstance(item, _resolver.Resolved) for item in _locals(failure.value.__traceback__))
+            assert any(isinstance(item, HandlerCall) for item in _locals(failure.value.__traceback__))
             check(Watch(VALUE, TOKEN), failure.value)
     check(Watch(VALUE, TOKEN), log)
 
@@ -442,7 +439,7 @@ def test_the_frames_of_a_second_run_show_nothing(
 
     with logged() as log, pytest.raises(LoginError) as failure:
         handler({}, None)
-    assert len([item for item in _locals(failure.value.__traceback__) if isinstance(item, _resolver.Resolved)]) == 2
+    assert len([item for item in _locals(failure.value.__traceback__) if isinstance(item, HandlerCall)]) == 1
     check(Watch(newer, TOKEN), failure.value, log)
 
 
@@ -484,15 +481,15 @@ def test_nothing_that_is_handed_out_shows_a_value(lit: Emulator, monkeypatch: py
         assert resolve(Config, on_resolve=events.append).login.password == VALUE
     assert [len(event.values) for event in events] == [3, 2]
     assert isinstance(events[0].values[0], ResolvedValue)
-    _, memory = next(iter(_resolver.shared()._servers.values()))
-    raws = [held.raw for held in memory._held.values()]
+    memory = next(iter(_resolver.find_resolver()._places.values())).memory
+    raws = [entry.raw for entry in memory._entries.values()]
     assert [isinstance(raw, RawValue) for raw in raws] == [True, True]
     handed = (events, handler, getattr(handler, PLAN), vars(getattr(handler, PLAN)), log)
     kept = (
-        _resolver.shared(),
-        vars(_resolver.shared()),
+        _resolver.find_resolver(),
+        vars(_resolver.find_resolver()),
         raws,
-        _resolver.Resolved({"x": VALUE}, {}),
+        _resolver.Arguments({"x": VALUE}, {}),
     )
     check(Watch(VALUE, TOKEN), *map(repr, (*handed, *kept)), *handed)
 
@@ -656,7 +653,7 @@ def test_the_canary_sings_in_frames_and_logs() -> None:
     """A value in a local of the library's frames, or in a log record, is found."""
     unfit: Any = VALUE
     with pytest.raises(TypeError) as failure:
-        deadline(unfit)
+        make_deadline(unfit)
     with logged() as log:
         logging.getLogger("a").debug("a line", extra={"further": {"deep": VALUE}})
     for thing in (failure.value, log):

@@ -54,14 +54,14 @@ from pydantic_core import PydanticCustomError, PydanticKnownError, core_schema
 from typing_extensions import TypeAliasType, TypedDict
 
 from lambdasecrets import DeclarationError, InvalidValueError, Parameter, Problem, Secret, Subject
-from lambdasecrets._decorator import _or_raise
+from lambdasecrets._decorator import _take
 from lambdasecrets._parsing import assembler, field_reader, reader
 from lambdasecrets._signature import Config, Node, value_plan
 from lambdasecrets._sources.request import RawValue
 from tests.properties import bounded
 
 SUBJECT = Subject("app.handler", ("value",), ("Secret('x')",))
-LAMBDASECRETS = str(Path(_or_raise.__code__.co_filename).parent)
+LAMBDASECRETS = str(Path(_take.__code__.co_filename).parent)
 T = TypeVar("T")
 
 
@@ -1307,7 +1307,7 @@ def _assert_shows_nothing(result: Any, canary: str) -> None:
     if not isinstance(result, InvalidValueError):
         return
     with pytest.raises(InvalidValueError) as caught:
-        _or_raise(result)
+        _take(result)
     text = "\n".join(_shown(caught.value))
     assert {piece for piece in _pieces(canary) if piece in text} == set()
 

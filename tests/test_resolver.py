@@ -35,7 +35,7 @@ from lambdasecrets import (
     resolve,
     use_session,
 )
-from lambdasecrets._clock import Moment, now
+from lambdasecrets._clock import Moment, read_moment
 from lambdasecrets._transports import sockets
 from lambdasecrets._transports.requests import RequestsTransport
 from lambdasecrets._transports.sockets import LeanTransport
@@ -93,10 +93,12 @@ def older(seconds: float) -> None:
     def past(moment: Moment) -> Moment:
         return Moment(moment.monotonic - seconds, moment.wall - seconds)
 
-    for _, memory in _resolver.shared()._servers.values():
-        for held in memory._held.values():
-            held.at = past(held.at)
-        memory._absent = {path: past(moment) for path, moment in memory._absent.items()}
+    for place in _resolver.find_resolver()._places.values():
+        memory = place.memory
+        memory._next_expiry = past(memory._next_expiry) if memory._next_expiry else None
+        for entry in memory._entries.values():
+            for name in ("at", "absent_at", "aws_at"):
+                setattr(entry, name, past(moment) if (moment := getattr(entry, name)) else None)
 
 
 # --- What is asked ------------------------------------------------------------------------------------------------
@@ -237,7 +239,7 @@ def test_forgets_when_closed(emulator: Emulator, filled: MemoryStore) -> None:
     """After `close` values are asked for again."""
     handled = Handled(max_age=60)
     handled()
-    _resolver.shared().close()
+    _resolver.find_resolver().close()
     handled()
     assert len(emulator.requests) == 6
 
@@ -279,13 +281,14 @@ def test_tells_of_a_missing_variable(emulator: Emulator) -> None:
 
 
 def test_logs_at_debug(emulator: Emulator, filled: MemoryStore, caplog: pytest.LogCaptureFixture) -> None:
-    """The logger `lambdasecrets` gets a line at DEBUG, with the event."""
+    """The logger `lambdasecrets` gets a line at DEBUG; its extras are texts and numbers, which any formatter writes."""
     caplog.set_level(logging.DEBUG, "lambdasecrets")
     resolve(Secret("database"), Database)
     record = next(record for record in caplog.records if record.name == "lambdasecrets")
-    event = record.__dict__["resolve_event"]
-    assert record.getMessage() == f"resolved 1 values for resolve() in {event.milliseconds:.1f} ms"
-    assert event.values == (ResolvedValue("", Secret("database"), "v1", "server", False),)
+    extras = {name: value for name, value in vars(record).items() if name.startswith("lambdasecrets_")}
+    milliseconds = extras.pop("lambdasecrets_milliseconds")
+    assert record.getMessage() == f"resolved 1 values for resolve() in {milliseconds:.1f} ms"
+    assert extras == {"lambdasecrets_owner": "resolve()", "lambdasecrets_values": 1, "lambdasecrets_error": ""}
 
 
 def test_observers_are_told_of_every_resolve(
@@ -370,7 +373,7 @@ def fresh_process() -> Iterator[None]:
     """Make a test's resolver its own."""
     use_session(None)
     yield
-    _resolver.shared().close()
+    _resolver.find_resolver().close()
     use_session(None)
 
 
@@ -385,7 +388,7 @@ def test_the_environment_names_the_transport(
     if name is not None:
         monkeypatch.setenv("LAMBDASECRETS_TRANSPORT", name)
     assert Handled()()[1] == "db"
-    assert type(_resolver.shared()._client.transport) is kind
+    assert type(_resolver.find_resolver().source.transport) is kind
 
 
 @pytest.mark.usefixtures("fresh_process", "emulator", "filled")
@@ -393,7 +396,7 @@ def test_where_sockets_cannot_be_waited_for(monkeypatch: pytest.MonkeyPatch) -> 
     """On Windows `requests` carries the requests."""
     monkeypatch.setattr(sockets, "IS_SUPPORTED", False)
     assert Handled()()[1] == "db"
-    assert type(_resolver.shared()._client.transport) is RequestsTransport
+    assert type(_resolver.find_resolver().source.transport) is RequestsTransport
 
 
 @pytest.mark.usefixtures("fresh_process")
@@ -416,7 +419,7 @@ def test_threads_share_one_resolver() -> None:
 
     def ask(_: int) -> int:
         barrier.wait(SECONDS)
-        return id(_resolver.shared())
+        return id(_resolver.find_resolver())
 
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(ask, range(8)))) == 1
@@ -494,8 +497,8 @@ def test_the_agent_passes_its_cache(store: MemoryStore, monkeypatch: pytest.Monk
         store.put_secret("db", "new")
         assert handler({}, None) == "new"
     path = "/secretsmanager/get?secretId=db"
-    refresh = f"{path}&refreshNow=true"
-    assert [path, refresh, path, refresh] == [record.target for record in agent.requests]
+    refresh, pending = f"{path}&refreshNow=true", f"{path}&versionStage=AWSPENDING&refreshNow=true"
+    assert [path, refresh, pending, path, refresh, path] == [record.target for record in agent.requests]
     assert tried == ["old", "old", "new"]
 
 
@@ -515,7 +518,7 @@ def test_without_boto3_the_extension_is_asked_again(
             raise LoginError
         return password
 
-    assert (handler({}, None), tried, len(emulator.requests)) == ("new", ["old", "new"], 2)
+    assert (handler({}, None), tried, len(emulator.requests)) == ("new", ["old", "new"], 3)
 
 
 def test_the_same_version_runs_nothing_again(
@@ -588,4 +591,4 @@ def test_nothing_listens(emulator: Emulator) -> None:
     emulator.stop()
     with pytest.raises(ExtensionUnavailableError, match="Is the layer AWS-Parameters-and-Secrets-Lambda-Extension "):
         resolve(Secret("database"), Database, timeout=0.3)
-    assert now().age() < SECONDS
+    assert read_moment().age() < SECONDS

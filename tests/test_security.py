@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from lambdasecrets import NoTokenError, ProtocolError, Secret, resolve, use_session
+from lambdasecrets import CredentialsUnavailableError, ProtocolError, Secret, resolve, use_session
 from lambdasecrets.dev import faults
 from lambdasecrets.dev._emulator.http_server import Connection, Request, Server
 from lambdasecrets.dev.emulator import Emulator
@@ -140,7 +140,7 @@ def test_follows_no_redirect_of_the_credentials(
         monkeypatch.setenv(name, decoy.url)
     with serving(repeating(redirect)) as endpoint:
         monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{endpoint.port}/")
-        with pytest.raises(NoTokenError):
+        with pytest.raises(CredentialsUnavailableError, match="answered 302"):
             resolve(Secret("s"), str)
     assert (decoy.came, emulator.requests) == ([], [])
 

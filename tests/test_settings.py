@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lambdasecrets import SettingError, _settings
-from lambdasecrets._settings import Ages, Limits, Options
+from lambdasecrets._settings import Ages, Limits, Options, read_limits
 
 
 class OwnError(Exception):
@@ -36,7 +36,7 @@ class OwnError(Exception):
 def test_bad_option(arguments: dict[str, Any], expected: str) -> None:
     """An option that cannot be used is refused when it is given, by its name and without its value."""
     with pytest.raises(SettingError) as caught:
-        Options(**arguments).checked()
+        Options(**arguments).check()
     assert f"Cannot use {expected}. Correct it or leave it out." == str(caught.value)
 
 
@@ -46,7 +46,7 @@ def test_bad_option(arguments: dict[str, Any], expected: str) -> None:
 )
 def test_good_option(arguments: dict[str, Any]) -> None:
     """Options keep what they were given, and None for what they were not."""
-    options = Options(**arguments).checked()
+    options = Options(**arguments).check()
     nothing = dict.fromkeys(("timeout", "max_age", "stale_if_error", "retry_on"))
     assert nothing | arguments == {name: getattr(options, name) for name in nothing}
 
@@ -54,39 +54,51 @@ def test_good_option(arguments: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("read", "option", "variable", "default"),
     [
-        (_settings.timeout, "timeout", "LAMBDASECRETS_TIMEOUT", 5.0),
-        (_settings.max_age, "max_age", "LAMBDASECRETS_MAX_AGE", 0.0),
-        (_settings.stale_if_error, "stale_if_error", "LAMBDASECRETS_STALE_IF_ERROR", 0.0),
+        (lambda limits: limits.timeout, "timeout", "LAMBDASECRETS_TIMEOUT", 5.0),
+        (lambda limits: limits.ages.fresh, "max_age", "LAMBDASECRETS_MAX_AGE", 0.0),
+        (lambda limits: limits.ages.stale, "stale_if_error", "LAMBDASECRETS_STALE_IF_ERROR", 0.0),
     ],
 )
 def test_seconds(
-    monkeypatch: pytest.MonkeyPatch, read: Callable[[Options], float], option: str, variable: str, default: float
+    monkeypatch: pytest.MonkeyPatch, read: Callable[[Limits], float], option: str, variable: str, default: float
 ) -> None:
-    """A number of seconds is the option's, else the environment's, else the default."""
-    assert default == read(Options())
+    """A number of seconds is the option's, else the environment's of this moment, else the default."""
+    assert default == read(read_limits(Options()))
     monkeypatch.setenv(variable, "")
-    assert default == read(Options())
-    monkeypatch.setenv(variable, "2.5")
-    assert read(Options()) == 2.5
-    assert read(Options()._replace(**{option: 7.0})) == 7.0  # type: ignore[arg-type]
+    assert default == read(read_limits(Options()))
+    for text in ("2.5", "3.5"):
+        monkeypatch.setenv(variable, text)
+        assert read(read_limits(Options())) == float(text)
+    assert read(read_limits(Options()._replace(**{option: 7.0}))) == 7.0  # type: ignore[arg-type]
 
 
 def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Settled, the options are what was given, else the environment's, else the defaults."""
     monkeypatch.setenv("LAMBDASECRETS_MAX_AGE", "30")
-    limits = _settings.limits(Options(timeout=2, retry_on=(OwnError,)))
-    assert Limits(timeout=2.0, ages=Ages(fresh=30.0, stale=0.0), retry_on=(OwnError,)) == limits
+    limits = read_limits(Options(timeout=2, retry_on=(OwnError,)))
+    assert Limits(timeout=2.0, ages=Ages(fresh=30.0, stale=0.0), retry_on=(OwnError,), fallback=False) == limits
+
+
+@pytest.mark.parametrize(
+    ("option", "variable", "fallback"),
+    [(None, None, False), (None, "", False), (None, "aws", True), ("aws", None, True), ("", "aws", False)],
+)
+def test_fallback(monkeypatch: pytest.MonkeyPatch, option: str | None, variable: str | None, fallback: bool) -> None:
+    """The fallback is off, unless the environment or the option turns it on; the option wins."""
+    if variable is not None:
+        monkeypatch.setenv("LAMBDASECRETS_FALLBACK", variable)
+    assert read_limits(Options(fallback=option).check()).fallback is fallback
 
 
 def test_stale_counts_from_fresh() -> None:
     """What serves after a failure may be older than what serves anyway by that much."""
-    limits = _settings.limits(Options(max_age=10.0, stale_if_error=5.0))
+    limits = read_limits(Options(max_age=10.0, stale_if_error=5.0))
     assert limits.ages == Ages(fresh=10.0, stale=15.0)
 
 
 def test_the_longest_timeout() -> None:
     """A timeout that no invocation could reach is its longest, 15 minutes: what waits on sockets has limits too."""
-    assert _settings.limits(Options(timeout=1e300)).timeout == 900.0
+    assert read_limits(Options(timeout=1e300)).timeout == 900.0
 
 
 @pytest.mark.parametrize(
@@ -95,10 +107,8 @@ def test_the_longest_timeout() -> None:
         *(
             (name, value, read, f"{name} as it is set: it takes a number of seconds, 0 or more")
             for name, read in (
-                ("LAMBDASECRETS_MAX_AGE", lambda: _settings.max_age(Options())),
-                ("LAMBDASECRETS_STALE_IF_ERROR", lambda: _settings.stale_if_error(Options())),
-                ("SECRETS_MANAGER_TTL", lambda: _settings.extension_ttl(_settings.SECRETS_TTL)),
-                ("SSM_PARAMETER_STORE_TTL", lambda: _settings.extension_ttl(_settings.PARAMETERS_TTL)),
+                ("LAMBDASECRETS_MAX_AGE", lambda: read_limits(Options())),
+                ("LAMBDASECRETS_STALE_IF_ERROR", lambda: read_limits(Options())),
             )
             for value in ("soon", "-1", "nan", "inf")
         ),
@@ -106,7 +116,7 @@ def test_the_longest_timeout() -> None:
             (
                 "LAMBDASECRETS_TIMEOUT",
                 value,
-                lambda: _settings.timeout(Options()),
+                lambda: read_limits(Options()),
                 "LAMBDASECRETS_TIMEOUT as it is set: it takes a number of seconds above 0",
             )
             for value in ("0", "-1", "5s")
@@ -115,7 +125,7 @@ def test_the_longest_timeout() -> None:
             (
                 "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT",
                 value,
-                _settings.port,
+                _settings.read_port,
                 "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT as it is set: it takes a whole number from 1 to 65535",
             )
             for value in ("0", "65536", "2773.0", "http")
@@ -124,22 +134,28 @@ def test_the_longest_timeout() -> None:
             (
                 "PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS",
                 value,
-                _settings.max_connections,
+                _settings.read_max_connections,
                 "PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS as it is set: it takes a whole number from 1",
             )
             for value in ("0", "-3", "many")
         ),
         (
+            "LAMBDASECRETS_FALLBACK",
+            "boto3",
+            lambda: read_limits(Options()),
+            "LAMBDASECRETS_FALLBACK as it is set: it takes aws",
+        ),
+        (
             "LAMBDASECRETS_TRANSPORT",
             "pigeon",
-            _settings.transport,
+            _settings.read_transport,
             "LAMBDASECRETS_TRANSPORT as it is set: it takes lean or requests",
         ),
         *(
             (
                 "LAMBDASECRETS_RETRY_ON",
                 value,
-                lambda: _settings.retry_on(Options()),
+                lambda: read_limits(Options()),
                 (
                     "LAMBDASECRETS_RETRY_ON as it is set: it takes importable exception classes, as "
                     "`package.module.Class`, separated by commas"
@@ -153,6 +169,8 @@ def test_the_longest_timeout() -> None:
                 "json.JSONDecodeError,builtins.int",
                 ".relative.Error",
                 ",",
+                f"{__name__.rpartition('.')[0]}.raising.Error",
+                f"{__name__.rpartition('.')[0]}.exiting.Error",
             )
         ),
     ],
@@ -170,57 +188,72 @@ def test_bad_variable(
 
 def test_port(monkeypatch: pytest.MonkeyPatch) -> None:
     """The port is the extension's own setting, else 2773."""
-    assert _settings.port() == 2773
+    assert _settings.read_port() == 2773
     monkeypatch.setenv("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", "65535")
-    assert _settings.port() == 65535
+    assert _settings.read_port() == 65535
 
 
 def test_max_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     """The number of connections is the extension's own setting, else 3."""
-    assert _settings.max_connections() == 3
+    assert _settings.read_max_connections() == 3
     monkeypatch.setenv("PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS", "1000")
-    assert _settings.max_connections() == 1000
+    assert _settings.read_max_connections() == 1000
 
 
 @pytest.mark.parametrize("variable", [_settings.SECRETS_TTL, _settings.PARAMETERS_TTL])
 def test_extension_ttl(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     """The extension's TTL is 300 seconds at the most and by default."""
-    assert _settings.extension_ttl(variable) == 300.0
+    assert _settings.read_extension_ttl(variable) == 300.0
     monkeypatch.setenv(variable, "0")
-    assert _settings.extension_ttl(variable) == 0.0
+    assert _settings.read_extension_ttl(variable) == 0.0
     monkeypatch.setenv(variable, "301")
-    assert _settings.extension_ttl(variable) == 300.0
+    assert _settings.read_extension_ttl(variable) == 300.0
+
+
+@pytest.mark.parametrize("text", ["5m", "-1", "nan", "inf", "1 s"])
+@pytest.mark.parametrize("variable", [_settings.SECRETS_TTL, _settings.PARAMETERS_TTL])
+def test_a_ttl_that_the_extension_cannot_use(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, variable: str, text: str
+) -> None:
+    """What the extension cannot read counts as its default here too, with one warning that does not show the text."""
+    _settings._parse_ttl.cache_clear()
+    monkeypatch.setenv(variable, text)
+    assert [_settings.read_extension_ttl(variable) for _ in range(3)] == [300.0] * 3
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{variable} is no number of seconds: the extension uses its default of 300 s, and so does lambdasecrets."
+    ]
 
 
 def test_transport(monkeypatch: pytest.MonkeyPatch) -> None:
     """The transport is the lean one unless the environment says otherwise."""
-    assert _settings.transport() == "lean"
+    assert _settings.read_transport() == "lean"
     monkeypatch.setenv("LAMBDASECRETS_TRANSPORT", "requests")
-    assert _settings.transport() == "requests"
+    assert _settings.read_transport() == "requests"
 
 
 def test_retry_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """The exceptions are the option's, else those that the environment names, else none."""
-    assert _settings.retry_on(Options()) == ()
+    assert read_limits(Options()).retry_on == ()
     monkeypatch.setenv("LAMBDASECRETS_RETRY_ON", "json.JSONDecodeError, builtins.PermissionError")
-    assert _settings.retry_on(Options()) == (json.JSONDecodeError, PermissionError)
-    assert _settings.retry_on(Options(retry_on=())) == ()
-    assert _settings.retry_on(Options(retry_on=(OwnError,))) == (OwnError,)
+    assert read_limits(Options()).retry_on == (json.JSONDecodeError, PermissionError)
+    assert read_limits(Options(retry_on=())).retry_on == ()
+    assert read_limits(Options(retry_on=(OwnError,))).retry_on == (OwnError,)
 
 
 def test_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     """A placeholder's variable is its text; an empty one counts as not set."""
-    assert _settings.variable("STAGE_OF_TEST") is None
+    assert _settings.read_variable("STAGE_OF_TEST") is None
     monkeypatch.setenv("STAGE_OF_TEST", "")
-    assert _settings.variable("STAGE_OF_TEST") is None
+    assert _settings.read_variable("STAGE_OF_TEST") is None
     monkeypatch.setenv("STAGE_OF_TEST", "prod")
-    assert _settings.variable("STAGE_OF_TEST") == "prod"
+    assert _settings.read_variable("STAGE_OF_TEST") == "prod"
 
 
 def token() -> str | None:
     """Find the session token."""
-    name = _settings.token_variable()
-    return _settings.credential(name) if name else None
+    name = _settings.find_token_variable()
+    found = _settings.read_credential(name) if name else None
+    return None if found is None else found.reveal()
 
 
 def test_token(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,8 +302,8 @@ def test_token_in_bad_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cont
 
 def test_credentials_uri(monkeypatch: pytest.MonkeyPatch) -> None:
     """Under SnapStart the environment says where the credentials are; outside it there is nothing."""
-    assert _settings.credentials_uri() is None
+    assert _settings.read_credentials_uri() is None
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "")
-    assert _settings.credentials_uri() is None
+    assert _settings.read_credentials_uri() is None
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials")
-    assert _settings.credentials_uri() == "http://169.254.170.23/v1/credentials"
+    assert _settings.read_credentials_uri() == "http://169.254.170.23/v1/credentials"

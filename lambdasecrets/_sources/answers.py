@@ -203,7 +203,7 @@ def _make_token_error(request: Request, verdict: Retry) -> ResolutionError:
     status = verdict.status or 0
     if verdict.server is None:
         return ProtocolError(request.subject, status, _OF_ANOTHER)
-    source = _settings.token_variable() or _settings.ENDPOINT
+    source = _settings.find_token_variable() or _settings.ENDPOINT
     is_local = not _settings.is_lambda()
     return TokenRejectedError(request.subject, status, server=verdict.server, source=source, is_local=is_local)
 

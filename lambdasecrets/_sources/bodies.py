@@ -7,44 +7,62 @@ import re
 from typing import Any, cast
 
 from lambdasecrets._json import parse_object
+from lambdasecrets._sources.identity import Identity
 from lambdasecrets._sources.request import RawValue
 
 
 def read_secret(content: dict[str, Any]) -> RawValue | None:
+    """Read the answer about a secret. None: it is not one."""
     version, text, binary = content.get("VersionId"), content.get("SecretString"), content.get("SecretBinary")
     from_agent = "ResultMetadata" not in content
     if not isinstance(version, str):
         return None
+    stages = content.get("VersionStages")
+    identity = Identity(
+        _read_text(content, "Name"),
+        _read_text(content, "ARN"),
+        version,
+        tuple(cast("list[str]", stages)) if isinstance(stages, list) else (),
+    )
     if isinstance(text, str) and binary is None:
-        return RawValue(text, None, version, from_agent=from_agent)
+        return RawValue(text, None, version, from_agent=from_agent, identity=identity)
     decoded = _decode(binary) if text is None else None
-    return None if decoded is None else RawValue(None, decoded, version, from_agent=from_agent)
+    return None if decoded is None else RawValue(None, decoded, version, from_agent=from_agent, identity=identity)
 
 
 def read_parameter(content: dict[str, Any]) -> RawValue | None:
+    """Read the answer about a parameter. None: it is not one."""
     if not isinstance(content.get("Parameter"), dict):
         return None
     parameter = cast("dict[str, Any]", content["Parameter"])
     version, text = parameter.get("Version"), parameter.get("Value")
     if not isinstance(version, int) or not isinstance(text, (str, type(None))) or "Value" not in parameter:
         return None
+    selector = (_read_text(parameter, "Selector") or "").removeprefix(":")
+    identity = Identity(_read_text(parameter, "Name"), _read_text(parameter, "ARN"), str(version), selector=selector)
     source = parameter.get("SourceResult")
     if isinstance(source, str):
-        return _read_reference(parse_object(source), text, version)
-    return RawValue(text, None, str(version), is_list=parameter.get("Type") == "StringList")
+        return _read_reference(parse_object(source), text, identity)
+    return RawValue(text, None, str(version), is_list=parameter.get("Type") == "StringList", identity=identity)
 
 
-def _read_reference(secret: dict[str, Any], text: str | None, number: int) -> RawValue:
+def _read_text(content: dict[str, Any], member: str) -> str | None:
+    text = content.get(member)
+    return text if isinstance(text, str) else None
+
+
+def _read_reference(secret: dict[str, Any], text: str | None, identity: Identity) -> RawValue:
     """Read a secret that came through Parameter Store. Its own version, and its bytes, are in the SourceResult.
 
     Args:
         secret: the SourceResult.
         text: the parameter's value; None for a binary secret.
-        number: the parameter's version: always 0, whatever becomes of the secret.
+        identity: the parameter's, whose version is 0, whatever becomes of the secret.
     """
     version = secret.get("versionId")
     binary = _read_buffer(secret.get("secretBinary")) if text is None else None
-    return RawValue(text, binary, version if isinstance(version, str) else str(number))
+    shown = version if isinstance(version, str) else identity.version
+    return RawValue(text, binary, shown or "0", identity=identity)
 
 
 def _read_buffer(buffer: object) -> bytes | None:

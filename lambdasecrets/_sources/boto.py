@@ -261,7 +261,7 @@ def find_stand_in() -> str | None:
     """
     url = os.environ.get(_ENDPOINT, "")
     parts = _split(url)
-    is_stand_in = parts is not None and parts.scheme == "http" and _is_near(url) and parts.port == _settings.port()
+    is_stand_in = parts is not None and parts.scheme == "http" and _is_near(url) and parts.port == _settings.read_port()
     return url if is_stand_in else None
 
 

@@ -2,58 +2,76 @@
 
 from __future__ import annotations
 
+import time
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from lambdasecrets import _settings, _wire
+from lambdasecrets._hiding import Token
 from lambdasecrets._json import parse_object
-from lambdasecrets._transports.base import Address, Answer
+from lambdasecrets._transports.base import Address, Answer, Fault
 from lambdasecrets.errors import SettingError
 
 if TYPE_CHECKING:
+    from lambdasecrets._clock import Deadline
     from lambdasecrets._transports.base import Transport
 
 _LONGEST_WAIT_SECONDS = 1.0
+"""How long one answer may take."""
+_MOST_ATTEMPTS = 5
+_FIRST_PAUSE_SECONDS = 0.05
 _OK = 200
 _HTTP_PORT = 80
 
 
-def fetch_snapstart_token(transport: Transport, seconds: float) -> str | None:
+def fetch_snapstart_token(transport: Transport, deadline: Deadline) -> Token | str | None:
     """Ask the credentials endpoint, which Lambda provides where the environment has no token, for the session token.
 
     Args:
         transport: how to reach the endpoint.
-        seconds: how long that may take.
+        deadline: when to be done. What may pass (a refusal, an answer that is cut, late or no 200) is asked again.
+
+    Returns:
+        The token; None where there is no endpoint; a text that says what the endpoint did where it gave none.
 
     Raises:
         SettingError: the endpoint's URI leads to another machine, or its authorization cannot be read.
     """
-    found = _from_endpoint(transport, min(seconds, _LONGEST_WAIT_SECONDS))
-    if isinstance(found, SettingError):
-        # Raised here, where no local of a frame holds the authorization.
-        raise found
+    uri = _settings.read_credentials_uri()
+    if uri is None:
+        return None
+    located = _locate(uri)
+    if located is None:
+        raise SettingError(_settings.ENDPOINT, "an http:// URL of a loopback or link-local address")
+    found: Token | str = "did not answer in time"
+    for attempt in range(_MOST_ATTEMPTS):
+        found = _ask(transport, *located, deadline)
+        pause = _FIRST_PAUSE_SECONDS * 2**attempt
+        if isinstance(found, Token) or attempt + 1 == _MOST_ATTEMPTS or deadline.left() <= pause:
+            break
+        time.sleep(pause)
     return found
 
 
-def _from_endpoint(transport: Transport, seconds: float) -> str | SettingError | None:
-    uri = _settings.credentials_uri()
-    if uri is None:
-        return None
-    located = _located(uri)
-    if located is None:
-        return SettingError(_settings.ENDPOINT, "an http:// URL of a loopback or link-local address")
-    address, path = located
-    authorization = _settings.credential(_settings.AUTHORIZATION)
+def _ask(transport: Transport, address: Address, path: str, deadline: Deadline) -> Token | str:
+    # Read for every request: the authorization may be a file that is renewed.
+    authorization = _settings.read_credential(_settings.AUTHORIZATION)
     headers = {"Authorization": authorization} if authorization else {}
-    answer = transport.exchange(address, [[path]], headers, seconds)[path]
-    if not isinstance(answer, Answer) or answer.status != _OK:
-        return None
-    token = parse_object(answer.body).get("Token")
-    return token if isinstance(token, str) and _wire.is_header_value(token) else None
+    seconds = min(deadline.left(), _LONGEST_WAIT_SECONDS)
+    answer = transport.exchange(address, [[path]], headers, seconds)[path] if seconds else Fault.TIMED_OUT
+    if isinstance(answer, Fault):
+        return "did not answer in time" if answer is Fault.TIMED_OUT else "did not answer"
+    return _read_token(answer) if answer.status == _OK else f"answered {answer.status}"
 
 
-def _located(uri: str) -> tuple[Address, str] | None:
+def _read_token(answer: Answer) -> Token | str:
+    text = parse_object(answer.body).get("Token")
+    is_usable = isinstance(text, str) and text and _wire.is_header_value(text)
+    return Token(str(text)) if is_usable else "answered without a session token"
+
+
+def _locate(uri: str) -> tuple[Address, str] | None:
     parts = _split(uri)
     if parts is None or parts.scheme != "http" or not _is_near(parts.hostname or ""):
         return None

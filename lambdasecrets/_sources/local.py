@@ -1,6 +1,6 @@
-"""Fetches a wave of values: the token, the answers and what each means, the retries, all inside one deadline.
+"""Fetches a batch of values from the server on this machine: the token, the answers, the retries, in one deadline.
 
-Errors are returned, never raised: a wave that fails for one value has values for the others in its hands.
+Errors are returned, never raised: a batch that fails for one value has values for the others in its hands.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import time
 from typing import TYPE_CHECKING
 
 from lambdasecrets import _settings, _wire
-from lambdasecrets._declarations import Secret
 from lambdasecrets._sources.answers import (
     PendingRequest,
     Reason,
@@ -18,20 +17,64 @@ from lambdasecrets._sources.answers import (
     make_late_error,
     read_answer,
 )
+from lambdasecrets._sources.identity import Match, compare
+from lambdasecrets._sources.request import RawValue
+from lambdasecrets._transports.base import Address, Answer, Fault
 from lambdasecrets.errors import (
+    CredentialsUnavailableError,
     NoTokenError,
+    ProtocolError,
     ResolutionError,
+    UnsupportedByExtensionError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from lambdasecrets._clock import Deadline
+    from lambdasecrets._hiding import Token
+    from lambdasecrets._sources.answers import Verdict
+    from lambdasecrets._sources.identity import Identity
     from lambdasecrets._sources.request import Fetched, Request
-    from lambdasecrets._transports.base import Address, Answer, Fault, Transport
+    from lambdasecrets._transports.base import Transport
+
+_OK = 200
+_TOO_MANY = 429
+_MOST_HABITS = 1000
+_MOST_ALONE = 16
+"""How many requests go alone, each over a connection of its own, at the same time."""
+_PING_PATH = "/ping"
+_PING_PAUSE_SECONDS = 0.02
+_HEALTHY = b"healthy"
+_ANOTHERS = "is about another secret or parameter, or another version, than was asked for"
 
 
-class Client:
+class Server:
+    """What is known of one server on this machine.
+
+    Args:
+        address: where it listens.
+
+    Attributes:
+        habits: paths whose answers spell the name in another way than the request, also when asked alone.
+        is_agent: whether its `/ping` says that it is the Secrets Manager Agent, which knows roles; None: not known.
+        answers_as_agent: whether its last value had the shape of the agent's; None: there was none.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.habits: set[str] = set()
+        self.is_agent: bool | None = None
+        self.answers_as_agent: bool | None = None
+
+    def learn_habit(self, path: str) -> None:
+        """Remember that the answers to a path spell its name in another way."""
+        if len(self.habits) >= _MOST_HABITS:
+            self.habits.clear()
+        self.habits.add(path)
+
+
+class LocalSource:
     """Speaks with the extension, or the agent, on this machine.
 
     Args:
@@ -44,99 +87,235 @@ class Client:
 
     def fetch(
         self,
-        address: Address,
+        server: Server,
         requests: Sequence[Request],
         deadline: Deadline,
         *,
         likely_cached: bool = False,
         refresh: bool = False,
+        seen: Collection[str] = (),
     ) -> dict[str, Fetched]:
-        """Ask for values, all in one wave.
+        """Ask for values, all in one batch.
 
         Args:
-            address: the server.
+            server: the one to ask.
             requests: distinct ones.
             deadline: when to be done.
             likely_cached: the server has them at hand, so that asking in parallel would cost more than it gives.
             refresh: ask the agent to pass its cache.
+            seen: the paths of optional values that were there a moment ago: what cannot be told from their absence
+                is asked again.
 
         Returns:
             For each path its value or its error.
         """
-        began = time.monotonic()
-        done: dict[str, Fetched] = {}
-        waiting: dict[str, PendingRequest] = {}
-        due = requests
-        while due:
-            answers = self._send(address, due, deadline, likely_cached=likely_cached, refresh=refresh)
-            for request in due:
-                path = request.path
-                outcome: Fetched | None
-                verdict = read_answer(request, answers[path], deadline)
-                if isinstance(verdict, Retry):
-                    if verdict.reason is Reason.TOKEN:
-                        self._token_variable = None  # the token may stand in another one by now
-                    waits = waiting.setdefault(path, PendingRequest(request, address.port, began))
-                    outcome = waits.schedule(verdict, deadline)
-                else:
-                    outcome = waiting[path].conclude(verdict) if path in waiting else verdict
-                if outcome is not None:
-                    done[path] = outcome
-                    waiting.pop(path, None)
-            due = _next_due(waiting.values()) if waiting else ()
-        return explain_failures(requests, done, _settings.max_connections())
+        return _Exchange(self, server, deadline, refresh=refresh, seen=seen).run(requests, likely_cached=likely_cached)
 
-    def _send(
-        self, address: Address, due: Sequence[Request], deadline: Deadline, *, likely_cached: bool, refresh: bool
-    ) -> Mapping[str, Answer | Fault | ResolutionError]:
-        """Send what is due once; give each answer, or why it was not sent."""
-        lanes = _split_into_lanes(due, likely_cached=likely_cached)
-        token = self._read_token(deadline)
-        seconds = deadline.left()
-        if not seconds:
-            return {request.path: make_late_error(request, deadline) for request in due}
+    def is_agent(self, server: Server, deadline: Deadline) -> bool | None:
+        """Tell whether a server is the agent: its `/ping` says so. None: it did not say in time."""
+        while server.is_agent is None and deadline.left():
+            answer = self.transport.exchange(server.address, [[_PING_PATH]], {}, deadline.left())[_PING_PATH]
+            if isinstance(answer, Answer) and answer.status != _TOO_MANY:
+                server.is_agent = answer.status == _OK and answer.body.strip() == _HEALTHY
+            else:
+                # What refuses now may be starting: retried as a request for a value would be.
+                time.sleep(min(_PING_PAUSE_SECONDS, deadline.left()))
+        return server.is_agent
+
+    def read_token(self, deadline: Deadline) -> Token | str | None:
+        """Read the token. Anew for every exchange; looked for only where it is not in the variable that had it before.
+
+        Returns:
+            The token; None where there is none; where an endpoint should give it and does not, what makes the error.
+        """
+        token = _settings.read_credential(self._token_variable) if self._token_variable else None
         if token is None:
-            return {request.path: NoTokenError(request.subject) for request in due}
-        send = self._exchange_refreshing if refresh else self.transport.exchange
-        return send(address, lanes, {_wire.TOKEN_HEADER: token}, seconds)
-
-    def _exchange_refreshing(
-        self, address: Address, lanes: list[list[str]], headers: Mapping[str, str], seconds: float
-    ) -> dict[str, Answer | Fault]:
-        sent = {path: _wire.refreshing(path) for lane in lanes for path in lane}
-        answers = self.transport.exchange(address, [[sent[path] for path in lane] for lane in lanes], headers, seconds)
-        return {path: answers[refreshing] for path, refreshing in sent.items()}
-
-    def _read_token(self, deadline: Deadline) -> str | None:
-        # Read anew for every wave; but looked for only where it is not in the variable that had it before.
-        token = _settings.credential(self._token_variable) if self._token_variable else None
-        if token is None:
-            self._token_variable = _settings.token_variable()
-            found = _settings.credential(self._token_variable) if self._token_variable else None
-            token = found or self._fetch_snapstart_token(deadline)
+            self._token_variable = _settings.find_token_variable()
+            found = _settings.read_credential(self._token_variable) if self._token_variable else None
+            return found or self._fetch_snapstart_token(deadline)
         return token
 
-    def _fetch_snapstart_token(self, deadline: Deadline) -> str | None:
+    def forget_token(self) -> None:
+        """Look for the token's variable again: it may be another one by now."""
+        self._token_variable = None
+
+    def _fetch_snapstart_token(self, deadline: Deadline) -> Token | str | None:
         from lambdasecrets._sources.credentials import fetch_snapstart_token  # noqa: PLC0415 - seldom needed
 
-        return fetch_snapstart_token(self.transport, deadline.left())
+        return fetch_snapstart_token(self.transport, deadline)
 
 
-def _next_due(waiting: Collection[PendingRequest]) -> list[Request]:
+class _Exchange:
+    """One batch on its way: what is done, and what is to be sent once more."""
+
+    def __init__(
+        self, source: LocalSource, server: Server, deadline: Deadline, *, refresh: bool, seen: Collection[str]
+    ) -> None:
+        self._source, self._server, self._deadline = source, server, deadline
+        self._refresh, self._seen = refresh, seen
+        self._began = time.monotonic()
+        self._done: dict[str, Fetched] = {}
+        self._pending: dict[str, PendingRequest] = {}
+        self._has_failed = False
+
+    def run(self, requests: Sequence[Request], *, likely_cached: bool) -> dict[str, Fetched]:
+        """Send requests until each has its value or its error."""
+        due = requests
+        while due:
+            due = self._refuse_roles(due)
+            answers = self._send(_split_into_lanes(due, likely_cached=likely_cached), due, anew=False)
+            doubtful = self._read_batch(due, answers)
+            for start in range(0, len(doubtful), _MOST_ALONE):
+                self._ask_alone(doubtful[start : start + _MOST_ALONE])
+            due = _wait_for_next(self._pending.values()) if self._pending else ()
+        if self._has_failed:
+            return explain_failures(requests, self._done, _settings.read_max_connections())
+        return self._done
+
+    def _refuse_roles(self, due: Sequence[Request]) -> Sequence[Request]:
+        """Keep what needs a role from a server that would answer with the caller's own secret."""
+        with_role = [request for request in due if request.role_arn]
+        if not with_role or self._source.is_agent(self._server, self._deadline):
+            return due
+        for request in with_role:
+            self._settle(request, self._make_role_error(request))
+        return [request for request in due if not request.role_arn]
+
+    def _make_role_error(self, request: Request) -> ResolutionError:
+        if self._server.is_agent is None:
+            return make_late_error(request, self._deadline)
+        return UnsupportedByExtensionError(request.subject)
+
+    def _send(
+        self, lanes: list[list[str]], due: Sequence[Request], *, anew: bool
+    ) -> Mapping[str, Answer | Fault | ResolutionError]:
+        """Send what is due once; give each answer, or why it was not sent."""
+        token = self._source.read_token(self._deadline)
+        seconds = self._deadline.left()
+        if token is None:
+            return {request.path: NoTokenError(request.subject) for request in due}
+        if isinstance(token, str):
+            return {request.path: CredentialsUnavailableError(request.subject, token) for request in due}
+        if not seconds:
+            return {request.path: make_late_error(request, self._deadline) for request in due}
+        sent = [[_wire.refreshing(path) for path in lane] for lane in lanes] if self._refresh else lanes
+        headers = {_wire.TOKEN_HEADER: token}
+        answers = self._source.transport.exchange(self._server.address, sent, headers, seconds, anew=anew)
+        if not self._refresh:
+            return answers
+        return {path: answers[_wire.refreshing(path)] for lane in lanes for path in lane}
+
+    def _read_batch(
+        self, due: Sequence[Request], answers: Mapping[str, Answer | Fault | ResolutionError]
+    ) -> list[Request]:
+        """Settle what is certain; give what is to be asked alone.
+
+        Where one answer of a connection is another request's, what does not say whose it is can be another's too.
+        """
+        verdicts = {request.path: read_answer(request, answers[request.path], self._deadline) for request in due}
+        doubtful: list[Request] = []
+        mixed: set[int] = set()
+        for request in due:
+            answer = answers[request.path]
+            if isinstance(answer, Answer):
+                is_right = self._is_of(request, verdicts[request.path])
+                if not is_right:
+                    doubtful.append(request)
+                if not (is_right and answer.certain):
+                    mixed.add(answer.connection)
+        for request in due:
+            answer, verdict = answers[request.path], verdicts[request.path]
+            if request in doubtful:
+                continue
+            if mixed and isinstance(answer, Answer) and answer.connection in mixed and not _has_identity(verdict):
+                doubtful.append(request)
+            else:
+                self._settle(request, verdict)
+        return doubtful
+
+    def _is_of(self, request: Request, verdict: Verdict) -> bool:
+        if not isinstance(verdict, RawValue) or verdict.identity is None:
+            return True
+        match = compare(request.declaration, verdict.identity)
+        return match is Match.SAME or (match is Match.SPELLING and request.path in self._server.habits)
+
+    def _ask_alone(self, requests: Sequence[Request]) -> None:
+        """Ask for each over a new connection of its own, where no answer can be another's."""
+        answers = self._send([[request.path] for request in requests], requests, anew=True)
+        for request in requests:
+            verdict = read_answer(request, answers[request.path], self._deadline)
+            self._settle(request, self._judge_alone(request, verdict))
+
+    def _judge_alone(self, request: Request, verdict: Verdict) -> Verdict:
+        if self._is_of(request, verdict):
+            return verdict
+        if isinstance(verdict, RawValue) and verdict.identity and _is_spelling(request, verdict.identity):
+            self._server.learn_habit(request.path)
+            return verdict
+        self._server.is_agent = None
+        return ProtocolError(request.subject, _OK, _ANOTHERS)
+
+    def _settle(self, request: Request, verdict: Verdict) -> None:
+        """Take note of an outcome, or plan to ask once more."""
+        path = request.path
+        if isinstance(verdict, Retry):
+            if verdict.reason is Reason.TOKEN:
+                self._source.forget_token()
+            if verdict.fault is Fault.REFUSED:
+                self._server.is_agent = None
+            pending = self._pending.get(path) or self._make_pending(request)
+            error = pending.schedule(verdict, self._deadline)
+            if error is None:
+                return
+            verdict = error
+        elif path in self._pending:
+            verdict = self._pending[path].conclude(verdict)
+        if isinstance(verdict, RawValue) and request.is_secret:
+            self._server.answers_as_agent = verdict.from_agent
+        self._has_failed = self._has_failed or not isinstance(verdict, RawValue)
+        self._done[path] = verdict
+        self._pending.pop(path, None)
+
+    def _make_pending(self, request: Request) -> PendingRequest:
+        pending = PendingRequest(request, self._server.address.port, self._began, was_seen=request.path in self._seen)
+        self._pending[request.path] = pending
+        return pending
+
+
+def _has_identity(verdict: Verdict) -> bool:
+    return isinstance(verdict, RawValue) and verdict.identity is not None
+
+
+def _is_spelling(request: Request, identity: Identity) -> bool:
+    return compare(request.declaration, identity) is Match.SPELLING
+
+
+def _wait_for_next(pending: Collection[PendingRequest]) -> list[Request]:
     """Wait for the request that is due first; give it and those that are due with it."""
-    earliest = min(waits.due for waits in waiting)
+    earliest = min(one.due for one in pending)
     time.sleep(max(earliest - time.monotonic(), 0.0))
     now = max(time.monotonic(), earliest)
-    return [waits.request for waits in waiting if waits.due <= now]
+    return [one.request for one in pending if one.due <= now]
 
 
 def _split_into_lanes(requests: Sequence[Request], *, likely_cached: bool) -> list[list[str]]:
     """Part requests into lanes: one for what is at hand; else, for each backend, as many as the extension serves."""
-    if likely_cached or len(requests) == 1:
-        return [[request.path for request in requests]]
-    most = _settings.max_connections()
-    backends = (
-        [request.path for request in requests if isinstance(request.declaration, Secret) is secrets]
-        for secrets in (True, False)
-    )
-    return [paths[start::most] for paths in backends for start in range(min(most, len(paths)))]
+    most = 1 if likely_cached or len(requests) == 1 else _settings.read_max_connections()
+    lanes: list[list[str]] = []
+    for group in _group(requests, likely_cached=likely_cached):
+        lanes += [group[start::most] for start in range(min(most, len(group)))]
+    return lanes
+
+
+def _group(requests: Sequence[Request], *, likely_cached: bool) -> Iterable[list[str]]:
+    """Part the paths of requests into those that may share a connection.
+
+    The answer to a parameter asked without decryption looks like the one with it, so that these keep apart.
+    """
+    if len(requests) == 1:
+        return [[requests[0].path]]
+    groups: dict[object, list[str]] = {}
+    for request in requests:
+        kind = (request.is_secret or likely_cached, request.is_undecrypted)
+        groups.setdefault(kind, []).append(request.path)
+    return groups.values()

@@ -8,7 +8,9 @@ import re
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+
+    from lambdasecrets._hiding import Token
 
 _SENDABLE = re.compile("[!-~]+")
 REMEMBERED = 256
@@ -31,29 +33,6 @@ class Address(NamedTuple):
 
     host: str
     port: int
-
-
-class Token:
-    """A credential on its way to a server, which can pass through frames without being shown.
-
-    Its text is in the cell of a closure. What shows the locals of frames does not find it there: neither by `repr`, nor
-    by attributes, nor by taking objects apart.
-
-    Args:
-        text: what to send.
-    """
-
-    __slots__ = ("reveal",)
-
-    reveal: Callable[[], str]
-    """Gives the text. To be called in the expression that makes the bytes, so that no local ever holds the text."""
-
-    def __init__(self, text: str) -> None:
-        self.reveal = lambda: text
-
-    def __repr__(self) -> str:
-        """Show that it is one, not what it holds."""
-        return "Token()"
 
 
 class Answer(NamedTuple):

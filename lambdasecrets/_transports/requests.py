@@ -23,6 +23,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
+from lambdasecrets._hiding import Token
 from lambdasecrets._transports.base import (
     CONNECTION_LIMIT_STATUS,
     NO_DESCRIPTOR_LEFT,
@@ -31,7 +32,6 @@ from lambdasecrets._transports.base import (
     Address,
     Answer,
     Fault,
-    Token,
     is_raised_by,
     is_sendable,
 )

@@ -16,6 +16,7 @@ from threading import Lock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from lambdasecrets._hiding import Token
 from lambdasecrets._transports.base import (
     CONNECTION_LIMIT_STATUS,
     NO_DESCRIPTOR_LEFT,
@@ -23,7 +24,6 @@ from lambdasecrets._transports.base import (
     REQUEST_TIMEOUT_STATUS,
     Answer,
     Fault,
-    Token,
     is_raised_by,
     is_sendable,
 )

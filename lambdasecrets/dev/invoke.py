@@ -234,7 +234,7 @@ def invoke(
     with Emulator(store, profile=profile, token=given.get(_TOKEN), ready=False) as emulator:
         emulator.inject_faults_of(file)
         made_up = {**_lambda_environment(target), **HIDDEN_FILES, **emulator.environment()}
-        with _environment(made_up, given), importable(target), closing(_resolver.shared()):
+        with _environment(made_up, given), importable(target), closing(_resolver.find_resolver()):
             began = time.perf_counter()
             handler = target.load()
             imported: float | None = _milliseconds_since(began)

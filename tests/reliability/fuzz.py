@@ -19,9 +19,10 @@ from tempfile import TemporaryDirectory
 
 from lambdasecrets import Parameter, ResolutionError, Secret, Subject
 from lambdasecrets._clock import Deadline
-from lambdasecrets._sources.local import Client
+from lambdasecrets._hiding import Token
+from lambdasecrets._sources.local import LocalSource, Server
 from lambdasecrets._sources.request import RawValue, Request
-from lambdasecrets._transports.base import Address, Answer, Fault, Token, Transport
+from lambdasecrets._transports.base import Address, Answer, Fault, Transport
 from lambdasecrets._transports.requests import RequestsTransport
 from lambdasecrets._transports.sockets import LeanTransport, _Connection
 from lambdasecrets.dev._emulator.http_server import Connection
@@ -77,9 +78,9 @@ def judge_envelope(request: Request, status: int, body: bytes) -> RawValue | Res
     Raises:
         AssertionError: what came of it is neither a value nor an error of the tree, or shows the body.
     """
-    client = Client(_Fixed(Answer(status, body.replace(b"$", CANARY.encode()))))
+    client = LocalSource(_Fixed(Answer(status, body.replace(b"$", CANARY.encode()))))
     limit = Deadline(time.monotonic() + _NO_RETRY_SECONDS, _NO_RETRY_SECONDS, "timeout")
-    outcome = client.fetch(_NOWHERE, [request], limit)[request.path]
+    outcome = client.fetch(Server(_NOWHERE), [request], limit)[request.path]
     if isinstance(outcome, RawValue):
         assert CANARY not in repr(outcome._replace(version="")), "A value shows itself."
     else:

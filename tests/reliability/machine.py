@@ -40,7 +40,7 @@ def client_of(environment: Mapping[str, str], transport: str) -> Iterator[None]:
     try:
         yield
     finally:
-        _resolver.shared().close()
+        _resolver.find_resolver().close()
         use_session(None)
         os.environ.clear()
         os.environ.update(before)

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdasecrets import Parameter, ResolveEvent, resolve
-from lambdasecrets._sources.bodies import read_parameter, read_secret
+from lambdasecrets._sources import bodies
+from lambdasecrets._sources.identity import Identity
 from lambdasecrets._sources.request import RawValue
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore
@@ -15,6 +17,12 @@ from tests.properties import bounded
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 VERSION = "22222222-2222-4222-8222-222222222222"
+
+
+def read_bare(read: Callable[[dict[str, Any]], RawValue | None], content: dict[str, Any]) -> RawValue | None:
+    """Read a body, without what it says of itself."""
+    raw = read(content)
+    return None if raw is None else raw._replace(identity=None)
 
 
 def golden(name: str) -> Any:
@@ -36,13 +44,13 @@ def buffer(binary: bytes, **members: Any) -> dict[str, Any]:
 
 def test_a_reference_has_the_version_of_its_secret() -> None:
     """A reference has its secret's version, not the parameter's, which is 0 for ever."""
-    raw = read_parameter(golden("extension_reference.json"))
+    raw = read_bare(bodies.read_parameter, golden("extension_reference.json"))
     assert raw == RawValue('{"user":"Zoë","password":"new"}', None, VERSION)
 
 
 def test_a_reference_to_a_binary_secret_is_read() -> None:
     """The bytes of a binary secret are in the SourceResult of its reference."""
-    raw = read_parameter(golden("extension_reference_binary.json"))
+    raw = read_bare(bodies.read_parameter, golden("extension_reference_binary.json"))
     assert raw == RawValue(None, b"\x00\xff\xfe>", "11111111-1111-4111-8111-111111111111")
 
 
@@ -66,7 +74,7 @@ def test_a_reference_over_the_stand_in(emulator: Emulator, store: MemoryStore) -
 def test_any_bytes(binary: bytes, before: bytes, after: bytes) -> None:
     """Any bytes come out of a buffer as they went in, wherever in its array they stand."""
     written = buffer(before + binary + after, offset=len(before), limit=len(binary))
-    raw = read_parameter(reference({"versionId": VERSION, "secretBinary": written}))
+    raw = read_bare(bodies.read_parameter, reference({"versionId": VERSION, "secretBinary": written}))
     assert raw == RawValue(None, binary, VERSION)
 
 
@@ -95,27 +103,31 @@ def test_any_bytes(binary: bytes, before: bytes, after: bytes) -> None:
 )
 def test_no_buffer(written: Any) -> None:
     """What is no buffer of bytes is no value, and nothing is guessed of it."""
-    assert read_parameter(reference({"versionId": VERSION, "secretBinary": written})) == RawValue(None, None, VERSION)
+    assert read_bare(bodies.read_parameter, reference({"versionId": VERSION, "secretBinary": written})) == RawValue(
+        None, None, VERSION
+    )
 
 
 @pytest.mark.parametrize("source", ["", "no JSON", "[]", {}, {"versionId": 5}, {"versionId": None}], ids=str)
 def test_a_reference_without_a_version(source: Any) -> None:
     """A SourceResult that tells no version leaves the parameter's."""
-    assert read_parameter(reference(source, "text")) == RawValue("text", None, "0")
+    assert read_bare(bodies.read_parameter, reference(source, "text")) == RawValue("text", None, "0")
 
 
 def test_a_text_counts_before_bytes() -> None:
     """A reference that has a text has no bytes."""
-    raw = read_parameter(reference({"versionId": VERSION, "secretBinary": buffer(b"ab")}, "text"))
+    raw = read_bare(bodies.read_parameter, reference({"versionId": VERSION, "secretBinary": buffer(b"ab")}, "text"))
     assert raw == RawValue("text", None, VERSION)
 
 
 def test_other_parameters() -> None:
     """A parameter that is no reference has its own version, and only a StringList is a list."""
-    assert read_parameter(golden("extension_parameter_list.json")) == RawValue(
+    assert read_bare(bodies.read_parameter, golden("extension_parameter_list.json")) == RawValue(
         "eu-west-1,us-east-1", None, "1", is_list=True
     )
-    assert read_parameter({"Parameter": {"Version": 3, "Value": "a,b", "Type": "String"}}) == RawValue("a,b", None, "3")
+    assert read_bare(
+        bodies.read_parameter, {"Parameter": {"Version": 3, "Value": "a,b", "Type": "String"}}
+    ) == RawValue("a,b", None, "3")
 
 
 @pytest.mark.parametrize(
@@ -131,7 +143,7 @@ def test_other_parameters() -> None:
 )
 def test_no_parameter(content: dict[str, Any]) -> None:
     """A body without the fields of a parameter is none."""
-    assert read_parameter(content) is None
+    assert read_bare(bodies.read_parameter, content) is None
 
 
 @pytest.mark.parametrize(
@@ -149,11 +161,26 @@ def test_no_parameter(content: dict[str, Any]) -> None:
 )
 def test_no_secret(content: dict[str, Any]) -> None:
     """A body without the fields of a secret, or with two values, is none."""
-    assert read_secret(content) is None
+    assert read_bare(bodies.read_secret, content) is None
 
 
 def test_secrets() -> None:
     """A secret is a text or bytes, with its version, from the extension or the agent."""
-    assert read_secret({"VersionId": VERSION, "SecretString": "v"}) == RawValue("v", None, VERSION, from_agent=True)
+    assert read_bare(bodies.read_secret, {"VersionId": VERSION, "SecretString": "v"}) == RawValue(
+        "v", None, VERSION, from_agent=True
+    )
     binary: dict[str, Any] = {"VersionId": VERSION, "SecretString": None, "SecretBinary": "AP8=", "ResultMetadata": {}}
-    assert read_secret(binary) == RawValue(None, b"\x00\xff", VERSION)
+    assert read_bare(bodies.read_secret, binary) == RawValue(None, b"\x00\xff", VERSION)
+
+
+def test_an_answer_says_whose_it_is() -> None:
+    """Name, ARN, version, stages and selector of an answer are read, and what is no text is not there."""
+    secret = bodies.read_secret(golden("extension_secret.json"))
+    labelled = bodies.read_parameter(golden("extension_parameter_label.json"))
+    odd = bodies.read_secret({"VersionId": "v", "SecretString": "s", "Name": 5, "VersionStages": "AWSCURRENT"})
+    place = "us-east-1:123456789012"
+    assert [raw and raw.identity for raw in (secret, labelled, odd)] == [
+        Identity("s", f"arn:aws:secretsmanager:{place}:secret:s-AbCdEf", VERSION, ("AWSCURRENT",)),
+        Identity("/p/versions", f"arn:aws:ssm:{place}:parameter/p/versions", "1", selector="Dev"),
+        Identity(version="v"),
+    ]

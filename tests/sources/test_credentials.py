@@ -8,10 +8,16 @@ from typing import Any
 
 import pytest
 
-from lambdasecrets import SettingError, _settings
+from lambdasecrets import CredentialsUnavailableError, Secret, SettingError, _settings, resolve
+from lambdasecrets._clock import make_deadline
+from lambdasecrets._hiding import Token
 from lambdasecrets._sources.credentials import fetch_snapstart_token
+from lambdasecrets._sources.local import LocalSource
+from lambdasecrets._transports.base import Answer
 from lambdasecrets._transports.requests import RequestsTransport
 from lambdasecrets.dev._emulator.http_server import Connection, Request
+from lambdasecrets.dev.emulator import Emulator
+from lambdasecrets.dev.stores import MemoryStore
 from tests.serving import answer, repeating, serving
 
 ENDPOINT = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
@@ -24,11 +30,11 @@ NOT_NEAR = (
 
 
 def token(seconds: float = SECONDS) -> str | None:
-    """Find the token as the client does, with a transport that nothing else uses."""
+    """Find the token as the source does, with a transport that nothing else uses; or what the endpoint did."""
     transport = RequestsTransport()
     try:
-        name = _settings.token_variable()
-        return _settings.credential(name) if name else fetch_snapstart_token(transport, seconds)
+        found = LocalSource(transport).read_token(make_deadline(seconds))
+        return found.reveal() if isinstance(found, Token) else found
     finally:
         transport.close()
 
@@ -104,37 +110,82 @@ def test_without_an_authorization_none_is_sent(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(
-    "answered",
+    ("answered", "says"),
     [
-        answer(b"{}", status="403 Forbidden"),
-        answer(b"no JSON"),
-        answer(b"[]"),
-        credentials(),
-        credentials(Token=None),
-        credentials(Token=7),
-        credentials(Token="line\r\nbreak"),
-        credentials(Token="Zoë"),
-        b"no HTTP\r\n\r\n",
-        b"",
+        (answer(b"{}", status="403 Forbidden"), "answered 403"),
+        (answer(b"{}", status="500 Oh"), "answered 500"),
+        *(
+            (text, "answered without a session token")
+            for text in (
+                answer(b"no JSON"),
+                answer(b"[]"),
+                credentials(),
+                credentials(Token=None),
+                credentials(Token=""),
+                credentials(Token=7),
+                credentials(Token="line\r\nbreak"),
+                credentials(Token="Zoë"),
+            )
+        ),
+        (b"no HTTP\r\n\r\n", "did not answer"),
+        (b"", "did not answer"),
     ],
-    ids=["status", "text", "list", "missing", "null", "number", "control", "unicode", "garbled", "closed"],
 )
-def test_an_answer_without_a_token(monkeypatch: pytest.MonkeyPatch, answered: bytes) -> None:
-    """An answer that has no token that a header could carry is none."""
+def test_an_endpoint_that_gives_no_token(monkeypatch: pytest.MonkeyPatch, answered: bytes, says: str) -> None:
+    """An endpoint that has no token that a header could carry is asked a few times; then it is said what it did."""
     with serving(repeating(answered)) as server:
         monkeypatch.setenv(ENDPOINT, f"http://127.0.0.1:{server.port}/")
-        assert token() is None
+        assert token() == says
+
+
+@pytest.mark.parametrize(
+    "bad", [answer(b"{}", status="429 Slow"), answer(b"{}", status="500 Oh"), b"", b"HTTP/1.1 200"]
+)
+def test_a_fault_of_the_endpoint_passes(monkeypatch: pytest.MonkeyPatch, bad: bytes) -> None:
+    """One bad answer costs one more question, and no invocation."""
+    answers = [bad, credentials(Token="fresh")]
+
+    def serve(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(answers.pop(0))
+
+    with serving(serve) as server:
+        monkeypatch.setenv(ENDPOINT, f"http://127.0.0.1:{server.port}/")
+        assert (token(), answers) == ("fresh", [])
+
+
+def test_an_endpoint_that_fails_is_an_error_of_its_own(
+    emulator: Emulator, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the endpoint gives no token the error says so, and the last good value may serve."""
+    store.put_secret("s", "value")
+    working = [True]
+
+    def serve(connection: Connection) -> None:
+        connection.read_request()
+        good = credentials(Token=emulator.token)
+        connection.send(good if working[0] else answer(b"{}", status="500 Oh"))
+
+    monkeypatch.delenv("AWS_SESSION_TOKEN")
+    with serving(serve) as server:
+        monkeypatch.setenv(ENDPOINT, f"http://127.0.0.1:{server.port}/")
+        assert resolve(Secret("s"), str, stale_if_error=60) == "value"
+        working[0] = False
+        assert resolve(Secret("s"), str, stale_if_error=60) == "value"
+        with pytest.raises(CredentialsUnavailableError, match="answered 500"):
+            resolve(Secret("s"), str)
 
 
 def test_the_endpoint_gets_little_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """An endpoint that does not answer costs no more than the time that there is."""
 
     def serve(connection: Connection) -> None:
+        connection.read_request()
         connection.wait(SECONDS)
 
     with serving(serve) as server:
         monkeypatch.setenv(ENDPOINT, f"http://127.0.0.1:{server.port}/")
-        assert token(seconds=0.1) is None
+        assert token(seconds=0.1) == "did not answer in time"
 
 
 @pytest.mark.parametrize(
@@ -181,20 +232,24 @@ def test_what_is_near(monkeypatch: pytest.MonkeyPatch, uri: str, reached: tuple[
     """Loopback, link-local and the address of EKS are near."""
     asked: list[Any] = []
 
-    class Recording:
+    class Recording(RequestsTransport):
         """A transport that goes nowhere."""
 
-        def exchange(self, address: Any, lanes: Any, headers: Any, seconds: float, *, anew: bool = False) -> Any:
+        def exchange(
+            self, address: Any, lanes: Any, headers: Any, seconds: float, *, anew: bool = False
+        ) -> dict[str, Any]:
             asked.append((address.host, address.port))
-            return RequestsTransport().exchange(address, lanes, headers, 0.0)
-
-        def close(self) -> None: ...
-
-        def forget_parent(self) -> None: ...
+            return {lanes[0][0]: credentials_answer()}
 
     monkeypatch.setenv(ENDPOINT, uri)
-    assert fetch_snapstart_token(Recording(), SECONDS) is None
-    assert asked == [reached]
+    found = fetch_snapstart_token(Recording(), make_deadline(SECONDS))
+    assert isinstance(found, Token)
+    assert (found.reveal(), asked) == ("fresh", [reached])
+
+
+def credentials_answer() -> Answer:
+    """Give the endpoint's answer as a transport does."""
+    return Answer(200, b'{"Token":"fresh"}')
 
 
 @pytest.mark.parametrize("value", ["with a\nbreak", "Zoë", "del\x7f"])
@@ -202,7 +257,7 @@ def test_a_token_that_no_header_can_carry(monkeypatch: pytest.MonkeyPatch, value
     """Such a token is refused by its variable's name: http.client would quote it in its error."""
     monkeypatch.setenv("AWS_SESSION_TOKEN", value)
     with pytest.raises(SettingError) as failure:
-        _settings.token_variable()
+        _settings.find_token_variable()
     assert str(failure.value) == (
         "Cannot use AWS_SESSION_TOKEN as it is set: it takes a token, or file:// and the path of a readable file that "
         "holds one. Correct it or leave it out."

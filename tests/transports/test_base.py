@@ -9,7 +9,8 @@ import traceback
 
 import pytest
 
-from lambdasecrets._transports.base import Answer, Token, is_raised_by, is_sendable
+from lambdasecrets._hiding import Token
+from lambdasecrets._transports.base import Answer, is_raised_by, is_sendable
 
 TEXT = "IQoJb3JpZ2luX2VjE-canary"
 

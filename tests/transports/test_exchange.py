@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from lambdasecrets._transports.base import Address, Answer, Fault, Token, Transport
+from lambdasecrets._hiding import Token
+from lambdasecrets._transports.base import Address, Answer, Fault, Transport
 from lambdasecrets._transports.requests import RequestsTransport
 from lambdasecrets._transports.sockets import LeanTransport
 from lambdasecrets._wire import MAX_BODY_BYTES, TOKEN_HEADER, secret_path

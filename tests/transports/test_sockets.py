@@ -10,8 +10,9 @@ from time import monotonic, sleep
 
 import pytest
 
+from lambdasecrets._hiding import Token
 from lambdasecrets._transports import sockets
-from lambdasecrets._transports.base import Address, Answer, Fault, Token, Transport
+from lambdasecrets._transports.base import Address, Answer, Fault, Transport
 from lambdasecrets._transports.requests import RequestsTransport
 from lambdasecrets._transports.sockets import LeanTransport
 from lambdasecrets.dev._emulator.http_server import Connection

@@ -1,0 +1,156 @@
+"""The way in: what every invocation sets first, and the boundary for everything that is raised under it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar, Token
+from math import inf, isfinite
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from lambdasecrets import _log
+from lambdasecrets._clock import make_deadline
+from lambdasecrets._hiding import clean
+from lambdasecrets.errors import LambdaSecretsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lambdasecrets._clock import Deadline
+
+RESERVE_SECONDS = 0.1
+"""What an invocation keeps of its time, so that an error still reaches the log before Lambda ends the function."""
+
+_WRAPPER = "lambda_context"
+"""Where a context that wraps Lambda's own has it, as that of a durable function."""
+_MOST_WRAPPERS = 3
+"""How deep to look: an object made up for a test can have every attribute."""
+
+
+class Invocation:
+    """What an invocation's context says, read once: how long there is, and for whom.
+
+    Args:
+        context: Lambda's, or one that wraps it; anything else sets no bound.
+
+    Attributes:
+        ends: when to be done, on the monotonic clock; infinite where nothing bounds it.
+        tenant_id: the tenant, in a function with tenant isolation.
+        is_stateful: whether the context is of a function that keeps its steps and replays them.
+        has_ended: whether the invocation is over: a task that outlives it has its own time.
+    """
+
+    __slots__ = ("ends", "has_ended", "is_stateful", "tenant_id")
+
+    def __init__(self, context: object) -> None:
+        self.ends = inf
+        self.tenant_id: str | None = None
+        self.is_stateful = self.has_ended = False
+        for depth in range(_MOST_WRAPPERS):
+            if context is None:
+                break
+            self._read(context, depth)
+            context = getattr(context, _WRAPPER, None)
+
+    def _read(self, context: object, depth: int) -> None:
+        if self.ends == inf and (seconds := _read_remaining_seconds(context)) is not None:
+            self.ends = monotonic() + seconds - RESERVE_SECONDS
+            self.is_stateful = depth > 0
+        if self.tenant_id is None:
+            tenant_id = getattr(context, "tenant_id", None)
+            self.tenant_id = tenant_id if isinstance(tenant_id, str) else None
+
+    def inherit(self, outer: Invocation | None) -> None:
+        """Take from the invocation around this one what the own context does not say."""
+        if outer is None:
+            return
+        if self.ends == inf and not outer.has_ended:
+            self.ends = outer.ends
+        if self.tenant_id is None:
+            self.tenant_id = outer.tenant_id
+
+    def make_deadline(self, timeout: float) -> Deadline:
+        """Set the end of a resolve in this invocation."""
+        return make_deadline(timeout, inf if self.has_ended else self.ends)
+
+
+def _read_remaining_seconds(context: object) -> float | None:
+    """Ask a context how long the invocation has. None: it does not say it with a number."""
+    ask = getattr(context, "get_remaining_time_in_millis", None)
+    if not callable(ask):
+        return None
+    milliseconds = ask()
+    is_number = type(milliseconds) in {int, float} and isfinite(milliseconds)
+    return milliseconds / 1000 if is_number else None
+
+
+_CURRENT: ContextVar[Invocation | None] = ContextVar("lambdasecrets_invocation", default=None)
+
+
+def find_invocation(context: object = None) -> Invocation:
+    """Give the invocation that a context belongs to; without a context, the one that runs here."""
+    outer = _CURRENT.get()
+    if context is None and outer is not None:
+        return outer
+    found = Invocation(context)
+    found.inherit(outer)
+    return found
+
+
+class Scope:
+    """Makes an invocation the current one, until it is left: then it has ended.
+
+    Args:
+        context: see `Invocation`.
+    """
+
+    __slots__ = ("_tokens", "invocation")
+
+    def __init__(self, context: object) -> None:
+        self.invocation = Invocation(context)
+        self.invocation.inherit(_CURRENT.get())
+        self._tokens: list[Token[Invocation | None]] = []
+        self.enter()
+
+    def enter(self) -> None:
+        """Make the invocation the current one here."""
+        self._tokens.append(_CURRENT.set(self.invocation))
+
+    def step_out(self) -> None:
+        """Make the invocation around this one current again. This one goes on elsewhere."""
+        while self._tokens:
+            # Left in another context than it was entered in, it has nothing to take back there.
+            with suppress(ValueError):
+                _CURRENT.reset(self._tokens.pop())
+
+    def leave(self) -> None:
+        """End the invocation."""
+        self.invocation.has_ended = True
+        self.step_out()
+
+
+@contextmanager
+def invocation(context: object) -> Iterator[None]:
+    """Say which invocation runs, where no decorator sees its context: behind Mangum, in routers, in classes.
+
+    Every `resolve` inside ends before the invocation does, and knows its tenant.
+
+    Args:
+        context: Lambda's, or one that wraps it.
+    """
+    scope = Scope(context)
+    try:
+        yield
+    finally:
+        scope.leave()
+
+
+def clean_error(error: BaseException) -> None:
+    """Take the library's frames out of what is raised through a boundary.
+
+    An error that the library means to raise says what there is to know. Of any other, the log at DEBUG says where the
+    removed frames were: it may be a fault of the library's own.
+    """
+    removed = clean(error)
+    if removed and not isinstance(error, LambdaSecretsError) and _log.is_debugging():
+        _log.debug("%s was raised in the library at %s", type(error).__name__, removed[-1])
