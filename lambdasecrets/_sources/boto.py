@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from lambdasecrets import _settings
 from lambdasecrets._declarations import Secret
+from lambdasecrets._sources import refusals
 from lambdasecrets._sources.bodies import read_parameter, read_secret
 from lambdasecrets._sources.request import RawValue
 
@@ -54,6 +55,10 @@ class Refusal(NamedTuple):
     message: str
     status: int
     is_of_role: bool = False
+
+    def is_of_old_credentials(self) -> bool:
+        """Tell whether AWS did not take the credentials of a role, which was assumed before."""
+        return not self.is_of_role and refusals.is_of_credentials(self.code)
 
 
 class Unreached(NamedTuple):
@@ -161,7 +166,7 @@ class Caller:
         """Ask for one value, once; or twice, where AWS does not take the credentials that were kept for a role."""
         outcome = self._ask(declaration)
         role_arn = _describe(declaration)[1]
-        if role_arn and isinstance(outcome, Refusal) and outcome.code in REJECTED_CODES and not outcome.is_of_role:
+        if role_arn and isinstance(outcome, Refusal) and outcome.is_of_old_credentials():
             self._forget_role(role_arn)
             return self._ask(declaration)
         return outcome
@@ -379,26 +384,6 @@ _CREDENTIALS_ERRORS = (
     "TokenRetrievalError",
     "UnknownCredentialError",
 )
-
-REJECTED_CODES = frozenset(
-    {
-        "AuthFailure",
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "IncompleteSignature",
-        "IncompleteSignatureException",
-        "InvalidAccessKeyId",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "InvalidToken",
-        "MissingAuthenticationToken",
-        "MissingAuthenticationTokenException",
-        "RequestExpired",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
-    }
-)
-"""With these AWS says that it does not take the credentials."""
 
 
 def name_error(error: BaseException) -> str:

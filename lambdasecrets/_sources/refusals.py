@@ -289,6 +289,11 @@ def is_transient(code: str, status: int, message: str = "") -> bool:
     return code in _TRANSIENT or status == _TOO_MANY or status >= _SERVER_ERRORS
 
 
+def is_of_credentials(code: str) -> bool:
+    """Tell whether AWS does not take the credentials of who asks."""
+    return code in _CREDENTIALS
+
+
 def write_code(code: str) -> str:
     """Give an error code to show: AWS's are words. Anything else is not shown."""
     return code if code.isalnum() and code.isascii() and len(code) <= _LONGEST_CODE else "unknown"
