@@ -1,0 +1,3 @@
+module foreign/server
+
+go 1.21
