@@ -62,6 +62,9 @@ e2e: $(VENV)/.e2e ## Run handlers under Amazon's Lambda emulator and runtime cli
 agent: $(VENV)/.e2e ## Run against Amazon's own agent, built with cargo, and compare the stand-in with it
 	$(BIN)/python -m pytest -m agent tests/agent
 
+foreign: $(VENV)/.test ## Try servers and clients in Go, Node, Java and Rust, as far as they are found
+	$(BIN)/python -m pytest -m foreign tests/foreign
+
 # PostgreSQL comes from no package index: root gets Debian's, everyone else is told what to install.
 rotation-drill: $(VENV)/.e2e ## Rotate a PostgreSQL server's password under a handler, for docs/rotation.md
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || \
