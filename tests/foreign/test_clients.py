@@ -19,7 +19,7 @@ from tests.foreign.conftest import Found
 
 CLIENTS = HERE / "clients"
 FIRST_VERSION = "11111111-2222-4333-8444-555555555555"
-DATABASE = '{"host": "db.internal", "port": "5432"}'
+DATABASE = '{"host": "db.internal", "port": 5432}'
 
 Answers = list[tuple[int, bytes]]
 Client = tuple[Callable[[], list[str | Path]], Callable[[str], Answers]]
@@ -70,7 +70,7 @@ EVERY_CLIENT: dict[str, Client] = {
 def store() -> MemoryStore:
     """Give a store with what the clients ask for."""
     store = MemoryStore()
-    store.put_secret("database", json.loads(DATABASE))
+    store.put_secret("database", DATABASE)
     store.put_secret("dev/odd_+=.@-name", "é💥\n")
     store.put_secret("binary", b"\x00\xff")
     store.put_secret("large", "x" * 60_000)
