@@ -24,6 +24,24 @@ if TYPE_CHECKING:
 _TOKENS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
 
 
+def write_member(document: str, key: str, member: Any) -> str:
+    """Give the JSON of a member as it is written in its document.
+
+    Args:
+        document: a JSON object.
+        key: one of its members.
+        member: what was parsed of it.
+    """
+    if isinstance(member, bool):
+        return "true" if member else "false"
+    if isinstance(member, int) and 0 < abs(member) < _FEW_DIGITS:
+        return str(member)  # JSON has one way to write an integer, but for 0, which may be -0
+    return copy_member(document, key)
+
+
+_FEW_DIGITS = 10**18
+
+
 def copy_member(document: str, key: str) -> str:
     """Give the JSON of a member, without white space. Its numbers keep the characters that they have there.
 
@@ -48,23 +66,22 @@ def _unescape(part: str) -> str:
     return to_json(parse_json(part)).decode() if "\\" in part else part
 
 
-class Scalars:
-    """Decides whether a number, or true or false, is read by its JSON or by its characters as a text.
+class Members:
+    """Reads members that are no texts, for one declared type.
 
-    By its JSON, so that it becomes whatever pydantic makes of it: a Flag, a duration. As a text where a text is
-    declared; or a decimal number, which JSON would round; or what a function of the user's reads, which expects the
-    text that it gets for any other value.
+    A number, true or false is read by its JSON, so that it becomes whatever pydantic makes of it: a Flag, a duration.
+    It is read by its characters, as a text, where a text is declared; or a decimal number, which JSON would round; or
+    what a function of the user's reads, which expects the text that it gets for any other value.
 
     Args:
         schema: of the declared type.
     """
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
-        # Without the user's functions, so that they run once, in the way that is chosen.
-        pure = cast("core_schema.CoreSchema", _drop_functions(schema))
-        self._pure = SchemaValidator(pure, {"cache_strings": "none"})
-        self._prefers_text = any(map(_is_read_as_text, nodes(schema)))
-        self._declares_text = any(node.get("type") == "str" for node in nodes(schema))
+        self._schema = schema
+        self._scalars: _Scalars | None = None
+
+    write = staticmethod(write_member)
 
     def choose_json(self, characters: str) -> str | None:
         """Give the JSON to read a scalar by; None where its characters are to be read as a text.
@@ -75,11 +92,31 @@ class Scalars:
         exact = write_exactly(characters)
         if exact is None:
             return None
+        if self._scalars is None:
+            self._scalars = _Scalars(self._schema)
+        return None if self._scalars.are_texts(characters, exact) else exact
+
+
+class _Scalars:
+    """Knows whether a type reads a scalar as a text. See `Members`."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        # Without the user's functions, so that they run once, in the way that is chosen.
+        pure = cast("core_schema.CoreSchema", _drop_functions(schema))
+        self._pure = SchemaValidator(pure, {"cache_strings": "none"})
+        self._prefers_text = any(map(_is_read_as_text, nodes(schema)))
+        self._declares_text = any(node.get("type") == "str" for node in nodes(schema))
+
+    def are_texts(self, characters: str, exact: str) -> bool:
+        """Tell whether a scalar is to be read by its characters.
+
+        Args:
+            characters: the scalar as it is written.
+            exact: the JSON to read it by otherwise.
+        """
         if self._prefers_text:
-            is_text = self._fits_as_text(characters) or not self._fits_as_json(exact)
-        else:
-            is_text = not self._fits_as_json(exact) and (self._declares_text or self._fits_as_text(characters))
-        return None if is_text else exact
+            return self._fits_as_text(characters) or not self._fits_as_json(exact)
+        return not self._fits_as_json(exact) and (self._declares_text or self._fits_as_text(characters))
 
     def _fits_as_text(self, characters: str) -> bool:
         return _fits(cast("Callable[[str], object]", self._pure.validate_strings), characters)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import core_schema
 
-    from lambdasecrets._members import Scalars
+    from lambdasecrets._members import Members
     from lambdasecrets._sources.request import RawValue
 
 
@@ -49,7 +49,7 @@ class Reader:
         self._validate = _validator(checker, kind)
         self._validate_json = checker.validator.validate_json if whole is None else parse_json
         self._schema = (whole or checker).schema
-        self._scalars: Scalars | None = None
+        self._members: Members | None = None
 
     def read(self, raw: RawValue, key: str | None, subject: Subject) -> Any:
         """Read a value.
@@ -65,14 +65,18 @@ class Reader:
         if raw.is_list and self.kind is Kind.JSON:
             # As a JSON array of texts: pydantic's strings mode knows no lists.
             text = to_json(text.split(",")).decode()
-        return self.checker.checked(self._validate, text, subject)
+        try:
+            # Not by `check`: this is the way of nearly every value, and a call is a tenth of what it takes.
+            return self._validate(text)
+        except Exception as error:  # noqa: BLE001 - a validator of the user's may raise anything, and quote its input
+            return self.checker.explain(error, text, subject)
 
     def _from_bytes(self, binary: bytes | None, key: str | None, subject: Subject) -> Any:
         if binary is None:
             return self.checker.misfit(subject, Problem((), "no_text_value"))
         if self.kind is not Kind.BYTES or key is not None:
             return self.checker.misfit(subject, Problem((), "secret_is_binary"))
-        return self.checker.checked(self.checker.validator.validate_python, binary, subject)
+        return self.checker.check(self.checker.validator.validate_python, binary, subject)
 
     def _from_member(self, text: str, key: str, subject: Subject) -> Any:
         members = parse_json(text)
@@ -84,22 +88,23 @@ class Reader:
             return self.checker.misfit(subject, Problem((key,), "missing"))
         member = members[key]
         if member is None:
-            return self.checker.checked(self.checker.validator.validate_python, None, subject)
+            return self.checker.check(self.checker.validator.validate_python, None, subject)
         if isinstance(member, str):
             # A member that is a text is read like a whole text. Any other is read by its JSON.
-            return self.checker.checked(self._validate, member, subject)
-        from lambdasecrets._members import copy_member  # noqa: PLC0415 - most members are texts
-
+            return self.checker.check(self._validate, member, subject)
+        written_there = (self._members or self._load_members()).write(text, key, member)
         is_scalar = self.kind is Kind.TEXT and not isinstance(member, (dict, list))
-        validate = self._read_scalar if is_scalar else self._validate
-        return self.checker.checked(validate, copy_member(text, key), subject)
+        return self.checker.check(self._read_scalar if is_scalar else self._validate, written_there, subject)
+
+    def _load_members(self) -> Members:
+        # Kept, not imported anew for each member: that takes longer than to read one.
+        from lambdasecrets._members import Members  # noqa: PLC0415 - most members are texts
+
+        self._members = Members(self._schema)
+        return self._members
 
     def _read_scalar(self, characters: str) -> Any:
-        if self._scalars is None:
-            from lambdasecrets._members import Scalars  # noqa: PLC0415 - most members are texts
-
-            self._scalars = Scalars(self._schema)
-        exact = self._scalars.choose_json(characters)
+        exact = (self._members or self._load_members()).choose_json(characters)
         return self._validate(characters) if exact is None else self._validate_json(exact)
 
 
@@ -125,7 +130,7 @@ class Assembler:
         Returns:
             The model, or an InvalidValueError that holds no part of a value.
         """
-        return self.checker.checked(self._validate, fields, subject)
+        return self.checker.check(self._validate, fields, subject)
 
 
 class _Checker:
@@ -142,17 +147,20 @@ class _Checker:
         # shows values to pydantic's plugins.
         self.validator = SchemaValidator(schema, {"cache_strings": "none"})
 
-    def checked(self, validate: Callable[[Any], Any], data: Any, subject: Subject) -> Any:
+    def check(self, validate: Callable[[Any], Any], data: Any, subject: Subject) -> Any:
         """Give what validating makes of the data, or the InvalidValueError."""
         try:
             return validate(data)
-        except Exception as error:  # a validator of the user's may raise anything, and quote its input
-            from lambdasecrets import _misfits  # noqa: PLC0415 - needed only where a value does not fit
+        except Exception as error:  # noqa: BLE001 - a validator of the user's may raise anything, and quote its input
+            return self.explain(error, data, subject)
 
-            if _misfits.is_from_signal_handler(error):
-                raise
-            problems = _misfits.find_problems(error, self.schema, data)
-        return InvalidValueError(subject, self.expected, problems)
+    def explain(self, error: Exception, data: Any, subject: Subject) -> InvalidValueError:
+        """Give what may be shown of an error that validating raised. One of a signal's handler goes on as it is."""
+        from lambdasecrets import _misfits  # noqa: PLC0415 - needed only where a value does not fit
+
+        if _misfits.is_from_signal_handler(error):
+            raise error
+        return InvalidValueError(subject, self.expected, _misfits.find_problems(error, self.schema, data))
 
     def misfit(self, subject: Subject, problem: Problem) -> InvalidValueError:
         """Give the error of what is not even validated."""

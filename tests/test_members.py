@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, PlainValidator, RootModel, SecretStr, TypeAdapter
 
-from lambdasecrets._members import Scalars, copy_member, write_exactly
+from lambdasecrets._members import Members, copy_member, write_exactly, write_member
 from tests.properties import bounded
 
 
@@ -41,6 +41,24 @@ class Word(RootModel[str]):
 def test_copied(document: str, expected: str) -> None:
     """A member is copied without white space, its numbers character by character; of two the last."""
     assert expected == copy_member(document, "k")
+
+
+@pytest.mark.parametrize(
+    ("written", "member"),
+    [
+        ("5432", 5432),
+        ("-1", -1),
+        ("-0", 0),
+        ("true", True),
+        ("false", False),
+        ("1.0", 1.0),
+        ("1" * 1000, int("1" * 1000)),
+        ("[1]", [1]),
+    ],
+)
+def test_written(written: str, member: Any) -> None:
+    """A member is written as it is in its document, whether or not that can be told without looking there."""
+    assert written == write_member(f'{{"k": {written}}}', "k", member)
 
 
 MEMBERS = st.recursive(
@@ -111,4 +129,4 @@ def test_exact(characters: str, expected: str | None) -> None:
 )
 def test_choice(declared: Any, characters: str, expected: str | None) -> None:
     """A number is read by its JSON, but where a text, a decimal number or a function wants its characters."""
-    assert expected == Scalars(TypeAdapter(declared).core_schema).choose_json(characters)
+    assert expected == Members(TypeAdapter(declared).core_schema).choose_json(characters)
