@@ -7,6 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+# Loaded before any test: a thread that loads it in one test would still run in the next, whose own warning filters
+# can make its import fail halfway.
+import lambdasecrets._transports.requests  # noqa: F401
 from lambdasecrets import use_session
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -155,7 +156,8 @@ def test_copies_of_a_value(store: MemoryStore, monkeypatch: pytest.MonkeyPatch, 
     for name, size in {"a": LARGEST_VALUE, "b": 1, "c": 1}.items():
         store.put_secret(name, "x" * size)
 
-    assert run(f"{HANDLER}{PEAK}") <= COPIES * LARGEST_VALUE
+    # http.client reads through a buffer of Python's size: 8 KiB, and 128 KiB since Python 3.14.
+    assert run(f"{HANDLER}{PEAK}") <= COPIES * LARGEST_VALUE + io.DEFAULT_BUFFER_SIZE
 
 
 class Counted(str):

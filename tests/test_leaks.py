@@ -305,7 +305,9 @@ def handler_of(scene: Scene, events: list[ResolveEvent], **options: Any) -> Any:
 
     def undecorated(event: Any, context: Any, *, value: Any) -> None: ...
 
-    undecorated.__annotations__["value"] = Annotated[scene.kind_declared, scene.declaration]
+    # As a whole: where annotations wait to be evaluated, a change of what came of them is not seen.
+    kinds = {"event": Any, "context": Any, "value": Annotated[scene.kind_declared, scene.declaration]}
+    undecorated.__annotations__ = kinds
     return inject_secrets(on_resolve=events.append, **options)(undecorated)
 
 

@@ -513,6 +513,9 @@ class _Socket(socket.socket):
 
 
 class _Response(http.client.HTTPResponse):
+    # What an interrupt left half made is closed all the same (Python 3.14 reports what its finalizer meets).
+    fp: Any = None
+
     def __init__(self, sock: Any, *args: Any, **settings: Any) -> None:
         super().__init__(sock, *args, **settings)
         self.used = sock
