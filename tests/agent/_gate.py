@@ -15,6 +15,11 @@ from tests.serving import serving
 
 _CALL_SECONDS = 10.0
 _JSON = "application/x-amz-json-1.1"
+_OF_STS = ("AssumeRole", "GetCallerIdentity")
+_XML_ERROR = (
+    '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type><Code>{}</Code>'
+    "<Message>{}</Message></Error><RequestId>1</RequestId></ErrorResponse>"
+)
 _FOR_EVER = 3600.0
 _OWN = {"content-length", "transfer-encoding", "connection", "date", "content-type"}
 
@@ -68,6 +73,8 @@ class Gate:
         if operation not in self.errors:
             return None
         code, message = self.errors[operation]
+        if operation in _OF_STS:
+            return Answer(403, _XML_ERROR.format(code, message).encode(), "text/xml")
         return Answer(400, json.dumps({"__type": code, "Message": message}).encode(), _JSON)
 
     def _answer(self, request: Request) -> Answer:
