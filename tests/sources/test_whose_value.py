@@ -239,7 +239,7 @@ def test_no_false_alarms(profile: Any, store: MemoryStore, monkeypatch: pytest.M
         Parameter("/aws/reference/secretsmanager/prod/db"),
         Parameter("/aws/reference/secretsmanager/prod/db:AWSPREVIOUS"),
     ]
-    declared = secrets if profile == "agent" else [*secrets, *parameters]
+    declared: list[Secret | Parameter] = [*secrets] if profile == "agent" else [*secrets, *parameters]
     with Emulator(store, profile=profile) as emulator:
         for name, value in emulator.environment().items():
             monkeypatch.setenv(name, value)
