@@ -18,7 +18,7 @@ import requests
 import urllib3
 from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.cookies import RequestsCookieJar
-from requests.hooks import dispatch_hook
+from requests.hooks import default_hooks, dispatch_hook
 from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
@@ -188,7 +188,7 @@ class _Exchange:
 
     Attributes:
         connections: those that were used, by their numbers.
-        open: answers over a Session of the user's whose bodies are read, or were.
+        open: answers over a Session of the user's whose bodies are being read.
         is_over: whether nobody waits for answers any more.
     """
 
@@ -261,10 +261,10 @@ class _GivenExchange(_Exchange):
     def end(self) -> None:
         """Let threads that wait for the end of a body have it."""
         super().end()
-        for response in self.open:
-            # Where the answer has ended it is too late, and not every urllib3 and not every adapter can do it.
-            with suppress(AttributeError, RuntimeError, ValueError, OSError):
-                response.raw.shutdown()
+        for response in [*self.open]:
+            used = getattr(getattr(response.raw, "connection", None), "sock", None)
+            if isinstance(used, socket.socket):
+                _shut(used)
 
     def request(self, path: str) -> _Request:
         return _GivenRequest(self, path, self._session.hooks)
@@ -371,8 +371,9 @@ class _GivenRequest(_Request):
         try:
             return super().send(session, seconds)
         finally:
+            # A hook may have kept it: then it keeps no token, and no other answer of this exchange.
             if self._sent is not None:
-                self._sent.headers = CaseInsensitiveDict()
+                self._sent.headers, self._sent.hooks = CaseInsensitiveDict(), default_hooks()
 
     def _prepare(self) -> requests.PreparedRequest:
         prepared = self._sent = super()._prepare()
@@ -404,13 +405,13 @@ class _GivenRequest(_Request):
         if isinstance(kept, bytes):
             return kept if len(kept) <= MAX_BODY_BYTES else Fault.TOO_LARGE
         self._open.append(response)
+        body: bytes | Fault = Fault.LOST
         try:
             body = self._read_raw(response)
-        except BaseException:
-            response.close()
-            raise
-        if isinstance(body, Fault):
-            response.close()
+        finally:
+            self._open.remove(response)
+            if isinstance(body, Fault):
+                response.close()
         # From now on whoever asks for the content gets this, and reads no more.
         vars(response).update(_content=b"" if isinstance(body, Fault) else body, _content_consumed=True)
         return body
@@ -439,6 +440,15 @@ def _socket_of(raw: object) -> object:
     """Give the socket that an answer came on; where that cannot be known, an object that stands for it."""
     from_own = getattr(getattr(raw, "_original_response", None), "used", None)
     return from_own or getattr(getattr(raw, "connection", None), "sock", None) or object()
+
+
+def _shut(used: socket.socket) -> None:
+    """End a connection for the thread that waits for more on it."""
+    try:
+        used.shutdown(socket.SHUT_RD)
+    except OSError as error:
+        if not is_raised_by(error, _PACKAGES):
+            raise
 
 
 def _retire(raw: object) -> None:

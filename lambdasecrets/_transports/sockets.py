@@ -118,7 +118,7 @@ class LeanTransport:
             raise
         if batch.foreign:
             others = self._fallback.exchange(address, batch.foreign, headers, ends, anew=anew)
-            batch.answers.update((path, _shift(answer, batch.connections)) for path, answer in others.items())
+            batch.answers.update((path, _shift(answer, len(batch.numbers))) for path, answer in others.items())
         return batch.answers
 
     def close(self) -> None:
@@ -207,15 +207,14 @@ class _Batch:
     Attributes:
         answers: where the answers go.
         foreign: where the paths go whose answers this file does not understand, by lane.
-        connections: how many numbers were given to connections.
+        numbers: of the connections that were used.
     """
-
-    connections = 0
 
     def __init__(self, address: Address, idle: list[_Connection], sealed: _Sealed, ends: float, *, anew: bool) -> None:
         self.address, self.idle, self.sealed, self.ends, self.anew = address, idle, sealed, ends, anew
         self.answers: dict[str, Answer | Fault] = {}
         self.foreign: list[list[str]] = []
+        self.numbers: dict[_Connection, int] = {}
 
 
 class _Lane:
@@ -230,12 +229,11 @@ class _Lane:
     _is_pipelining = True
     _opening: socket.socket | None = None
     _connection: _Connection | None = None
+    _number = 0  # the connection's
 
     def __init__(self, batch: _Batch, paths: Sequence[str]) -> None:
         self._batch = batch
         self._todo = list(paths)  # those that have their answers are taken out
-        self._number = batch.connections  # the connection's
-        batch.connections += 1
 
     def step(self) -> bool:
         """Read one answer, or send what can be sent now. What fails is settled; the rest goes on.
@@ -272,8 +270,6 @@ class _Lane:
             if opened is not None:
                 opened.close()
         self._opening = self._connection = None
-        self._number = self._batch.connections
-        self._batch.connections += 1
 
     def _send(self, connection: _Connection | None) -> None:
         """Send as many requests as may wait for their answers."""
@@ -282,6 +278,7 @@ class _Lane:
             connection = None
         if connection is None:
             connection = self._take_idle() or self._open()
+            self._number = self._batch.numbers.setdefault(connection, len(self._batch.numbers))
         head, head_size = self._batch.sealed
         lines: list[bytes] = []
         size = 0

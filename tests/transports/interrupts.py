@@ -12,7 +12,7 @@ _SEALING = frozenset({"_seal", "<lambda>", "__init__"})
 """Where a text becomes a closure's, or comes out of it: those frames hold it, for that moment."""
 
 
-class Strike:
+class Strike:  # pragma: no cover - what traces is not traced itself
     """Raises an exception at a line of the transports, counted from the start of a call.
 
     Args:
@@ -52,7 +52,7 @@ class Strike:
         return self._count
 
 
-def _is_deleting(frame: FrameType | None) -> bool:
+def _is_deleting(frame: FrameType | None) -> bool:  # pragma: no cover - called while tracing
     while frame is not None:
         if frame.f_code.co_name == "__del__":
             return True

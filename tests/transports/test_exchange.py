@@ -7,13 +7,14 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from time import monotonic, sleep
 from typing import Any
 
 import pytest
+import requests
 
 from lambdasecrets._hiding import Token
 from lambdasecrets._transports.base import Address, Answer, Fault, Transport
@@ -36,14 +37,23 @@ PATH = secret_path("s")
 LONG = "t" * (32 * 1024 * 1024)  # more than the kernel takes at once
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(RequestsTransport, id="requests"),
-        pytest.param(lambda: LeanTransport(RequestsTransport), id="lean"),
-    ]
-)
+OWN = [
+    pytest.param(RequestsTransport, id="requests"),
+    pytest.param(lambda: LeanTransport(RequestsTransport), id="lean"),
+]
+
+
+@pytest.fixture(params=[*OWN, pytest.param(lambda: RequestsTransport(requests.Session()), id="given")])
 def transport(request: pytest.FixtureRequest) -> Iterator[Transport]:
-    """Give each transport in turn."""
+    """Give each transport in turn, one with a Session of the user's among them."""
+    made: Transport = request.param()
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=OWN)
+def own(request: pytest.FixtureRequest) -> Iterator[Transport]:
+    """Give each transport in turn whose connections are the library's own, for what can be known of no others."""
     made: Transport = request.param()
     yield made
     made.close()
@@ -465,12 +475,20 @@ def test_serves_many_threads(transport: Transport, emulator: Emulator, store: Me
 # --- Whose answer it is -------------------------------------------------------------------------------------------
 
 
-def test_numbers_the_connections_of_an_exchange(transport: Transport, emulator: Emulator) -> None:
-    """The answers of one lane came on one connection, those of another on another."""
-    lanes = [["/a", "/b"], ["/c", "/d"]]
-    got = transport.exchange(address(emulator.port), lanes, {}, SECONDS)
-    numbers = {path: answer.connection for path, answer in got.items() if isinstance(answer, Answer)}
-    assert numbers["/a"] == numbers["/b"] != numbers["/c"] == numbers["/d"]
+def test_numbers_the_connections_of_an_exchange(transport: Transport) -> None:
+    """Answers have equal numbers where they came on the same connection, and others where they did not."""
+
+    def serve(connection: Connection) -> None:
+        while connection.read_request() is not None:
+            connection.send(
+                answer(str(connection.number).encode(), "Connection: close" if connection.number == 2 else "A: b")
+            )
+
+    with serving(serve) as server:
+        lanes = [["/1", "/2", "/3"], ["/4", "/5"], ["/6"]]
+        got = transport.exchange(address(server.port), lanes, {}, SECONDS)
+    pairs = {(it.connection, it.body) for it in got.values() if isinstance(it, Answer)}
+    assert len(pairs) == len({number for number, _ in pairs}) == len({body for _, body in pairs}) > 1
 
 
 def test_new_connections_where_they_are_asked_for(transport: Transport) -> None:
@@ -522,7 +540,7 @@ def test_what_comes_on_an_idle_connection_answers_nothing(transport: Transport, 
 
 
 @pytest.mark.parametrize("extra", [answer(b"another's"), b"\r\n"])
-def test_doubts_the_answers_beside_one_too_many(transport: Transport, extra: bytes) -> None:
+def test_doubts_the_answers_beside_one_too_many(own: Transport, extra: bytes) -> None:
     """Where something came unasked, every answer of that connection may be another's; those of others are certain."""
 
     def serve(connection: Connection) -> None:
@@ -531,8 +549,8 @@ def test_doubts_the_answers_beside_one_too_many(transport: Transport, extra: byt
             connection.send(answer(request.target.encode()) + more)
 
     with serving(serve) as server:
-        got = transport.exchange(address(server.port), [["/a", "/b"], ["/c", "/d"]], {}, SECONDS)
-        after = transport.exchange(address(server.port), [["/e"]], {}, SECONDS)
+        got = own.exchange(address(server.port), [["/a", "/b"], ["/c", "/d"]], {}, SECONDS)
+        after = own.exchange(address(server.port), [["/e"]], {}, SECONDS)
     certain = {path: it.certain for path, it in (got | after).items() if isinstance(it, Answer)}
     assert certain == {"/a": False, "/b": False, "/c": True, "/d": True, "/e": True}
     assert contents(after) == {"/e": (200, b"/e")}
@@ -553,7 +571,7 @@ def test_an_end_is_nothing_too_many(transport: Transport, last: bytes) -> None:
     assert [it.certain for it in got.values() if isinstance(it, Answer)] == [True, True]
 
 
-def test_a_request_timeout_that_crosses_the_request(transport: Transport) -> None:
+def test_a_request_timeout_that_crosses_the_request(own: Transport) -> None:
     """A 408 on a connection that was idle was said before the request came: that is sent again, on a new one."""
 
     def serve(connection: Connection) -> None:
@@ -566,7 +584,7 @@ def test_a_request_timeout_that_crosses_the_request(transport: Transport) -> Non
                 return
 
     with serving(serve) as server:
-        got = [transport.exchange(address(server.port), [[path]], {}, SECONDS) for path in ("/1", "/2")]
+        got = [own.exchange(address(server.port), [[path]], {}, SECONDS) for path in ("/1", "/2")]
     assert [contents(each) for each in got] == [{"/1": (200, b"/1")}, {"/2": (200, b"/2")}]
 
 
@@ -603,15 +621,32 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     ("begins", "goes_on"),
     [
         (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
-        (b"", b"HTTP/1.1 102 Processing\r\nX: y\r\n\r\n"),
         (CHUNKED, b"1\r\nx\r\n"),
         (CHUNKED, b"1;extension=y\r\nx\r\n"),
         (CHUNKED + b"2\r\n{}\r\n0\r\n", b"X-Sum: 1\r\n"),
     ],
-    ids=["continue", "processing", "chunks", "extensions", "trailers"],
+    ids=["continue", "chunks", "extensions", "trailers"],
 )
 def test_the_time_is_over_while_data_comes(transport: Transport, begins: bytes, goes_on: bytes) -> None:
     """A server that never stops to send costs the time that there is, or the size that a value can have."""
+    with serving(flooding(begins, goes_on)) as server:
+        began = monotonic()
+        outcome = get_from(transport, server.port, seconds=SHORT_SECONDS)
+        lasted = monotonic() - began
+    assert outcome in {Fault.TIMED_OUT, Fault.TOO_LARGE, Fault.GARBLED}
+    assert lasted < LATE_SECONDS / 2
+
+
+def test_the_time_is_over_while_informational_answers_come(own: Transport) -> None:
+    """The same holds for a flood of answers that another is to follow."""
+    with serving(flooding(b"", b"HTTP/1.1 102 Processing\r\nX: y\r\n\r\n")) as server:
+        began = monotonic()
+        assert get_from(own, server.port, seconds=SHORT_SECONDS) is Fault.TIMED_OUT
+        assert monotonic() - began < LATE_SECONDS / 2
+
+
+def flooding(begins: bytes, goes_on: bytes) -> Callable[[Connection], None]:
+    """Give a function that answers with bytes, and goes on with others until the client leaves."""
 
     def serve(connection: Connection) -> None:
         connection.read_request()
@@ -619,12 +654,7 @@ def test_the_time_is_over_while_data_comes(transport: Transport, begins: bytes, 
         while True:
             connection.send(goes_on * 1000)
 
-    with serving(serve) as server:
-        began = monotonic()
-        outcome = get_from(transport, server.port, seconds=SHORT_SECONDS)
-        lasted = monotonic() - began
-    assert outcome in {Fault.TIMED_OUT, Fault.TOO_LARGE, Fault.GARBLED}
-    assert lasted < LATE_SECONDS / 2
+    return serve
 
 
 def test_reads_small_chunks_in_time(transport: Transport) -> None:
@@ -638,10 +668,10 @@ def test_reads_small_chunks_in_time(transport: Transport) -> None:
 @pytest.mark.parametrize(
     "informational", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n"]
 )
-def test_passes_over_informational_answers(transport: Transport, informational: bytes) -> None:
+def test_passes_over_informational_answers(own: Transport, informational: bytes) -> None:
     """What comes before the answer proper is no answer."""
     with serving(repeating(2 * informational + answer(b"{}"))) as server:
-        assert get_from(transport, server.port) == Answer(200, b"{}")
+        assert get_from(own, server.port) == Answer(200, b"{}")
 
 
 # --- What cannot be sent ----------------------------------------------------------------------------------------
