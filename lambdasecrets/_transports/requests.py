@@ -144,7 +144,9 @@ class RequestsTransport:
         # Threads of this exchange alone: they see the caller's context, and none waits idle for a next one. One that
         # an adapter keeps beyond its time does not keep the process.
         threads = [
-            Thread(target=copy_context().run, args=(_work, exchange, lanes, done), name="lambdasecrets", daemon=True)
+            Thread(
+                target=copy_context().run, args=(_work, exchange, lanes, done), name="lambdasecrets-lane", daemon=True
+            )
             for lanes in shares
         ]
         try:

@@ -23,7 +23,8 @@ import requests
 import urllib3
 from requests.adapters import BaseAdapter, HTTPAdapter
 
-from lambdasecrets._transports.base import Address, Answer, Fault, Token
+from lambdasecrets._hiding import Token
+from lambdasecrets._transports.base import Address, Answer, Fault
 from lambdasecrets._transports.requests import _FAULTS, RequestsTransport, _prepared, fault_of
 from lambdasecrets._wire import TOKEN_HEADER, secret_path
 from lambdasecrets.dev._emulator.http_server import Connection
@@ -205,7 +206,7 @@ def test_the_time_of_any_session_is_bounded(session: requests.Session, data: byt
 
 def own_threads() -> list[str]:
     """Give the threads that the transport has started."""
-    return [thread.name for thread in threading.enumerate() if thread.name == "lambdasecrets"]
+    return [thread.name for thread in threading.enumerate() if thread.name == "lambdasecrets-lane"]
 
 
 class Sleeping(BaseAdapter):
