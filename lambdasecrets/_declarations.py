@@ -42,6 +42,10 @@ _LETTERS = f"{string.ascii_letters}{string.digits}"
 _SECRET_CHARACTERS = f"{_LETTERS}/_+=.@-!".encode()
 _PARAMETER_CHARACTERS = f"{_LETTERS}.-_/".encode()
 
+_LONGEST_SECRET = 512
+_LONGEST_PARAMETER = 1011
+"""In characters, as AWS has them."""
+
 _BRACES = str.maketrans("{}", "xx")
 """For the braces of a literal name, which stand in no other: what else it has is checked as ever."""
 
@@ -530,11 +534,13 @@ def _sample(template: str, *, is_secret: bool) -> str:
 
 
 def _is_secret_name(name: str) -> bool:
-    return name.isascii() and not name.encode().translate(None, _SECRET_CHARACTERS)
+    is_short = len(name) <= _LONGEST_SECRET
+    return is_short and name.isascii() and not name.encode().translate(None, _SECRET_CHARACTERS)
 
 
 def _is_parameter_name(name: str) -> bool:
-    if not name.isascii() or name.encode().translate(None, _PARAMETER_CHARACTERS):
+    is_short = len(name) <= _LONGEST_PARAMETER
+    if not is_short or not name.isascii() or name.encode().translate(None, _PARAMETER_CHARACTERS):
         return False
     return name[0] == "/" and name.strip("/") != "" if "/" in name else True
 

@@ -32,6 +32,10 @@ _NO_SUFFIX = r"[A-Za-z0-9]{0,6}"
 _ARN_SAMPLES = {1: "aws", 3: "us-east-1", 4: "123456789012"}
 _ARN_PARTS = 6
 
+_LONGEST_SECRET = 512
+_LONGEST_PARAMETER = 1011
+_LONGEST_ARN = 2048
+
 _NAME_RULE = "A secret's name has ASCII letters, digits and /_+=.@-! only."
 _PATH_RULE = "A parameter's name has ASCII letters, digits and .-_/ only, and perhaps a version or label behind it."
 _ARN_RULE = "It reads arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME, perhaps with AWS's own suffix."
@@ -69,6 +73,7 @@ class Named(NamedTuple):
 def find_fault(named: Named) -> Fault | None:
     """Say what is wrong with a name and a role that have no placeholders."""
     fault = _find_secret_fault(named.name) if named.is_secret else _find_parameter_fault(named)
+    fault = fault or _find_length_fault(named)
     if fault:
         return Fault(f"its name {fault.why}", fault.remedy)
     if named.role is not None and not re.fullmatch(_ROLE, named.role):
@@ -165,6 +170,12 @@ def _find_parameter_fault(named: Named) -> Fault | None:
     if named.has_version and _has_selector(named.name):
         return Fault("has a version or label already, behind its last colon", "Keep one of the two.")
     return None
+
+
+def _find_length_fault(named: Named) -> Fault | None:
+    longest = _LONGEST_SECRET if named.is_secret else _LONGEST_PARAMETER
+    longest = _LONGEST_ARN if named.name.startswith("arn:") else longest
+    return Fault("is longer than any name", f"AWS allows {longest} characters.") if len(named.name) > longest else None
 
 
 def _has_selector(name: str) -> bool:

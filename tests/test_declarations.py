@@ -407,6 +407,21 @@ def test_no_names_of_parameters(name: str, expected: str) -> None:
     assert f"Cannot use {f'Parameter({name!r})'}: {expected}" == str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("declare", "longest", "start"),
+    [(Secret, 512, ""), (Parameter, 1011, ""), (Secret, 2048, ARN), (Parameter, 2048, PARAMETER_ARN)],
+)
+def test_longest_names(declare: Callable[[str], Declaration], longest: int, start: str) -> None:
+    """What is longer than AWS allows is no name, wherever it comes from: it may be a key in the wrong variable."""
+    name = start + "x" * (longest - len(start))
+    assert name == declare(name).name
+    with pytest.raises(DeclarationError) as caught:
+        declare(f"{name}x")
+    assert caught.value.why == "its name is longer than any name"
+    (fault,) = bind(declare("{KEY}"), {"KEY": f"{name}x"})  # type: ignore[misc]
+    assert fault.why == "with KEY filled in, its name is longer than any name"
+
+
 @pytest.mark.parametrize("version", [{"version": 3}, {"label": "tested"}])
 @pytest.mark.parametrize("name", ["/x:3", PARAMETER_ARN + "x:3", "/aws/reference/secretsmanager/x:AWSPREVIOUS"])
 def test_a_version_twice(name: str, version: dict[str, Any]) -> None:

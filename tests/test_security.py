@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from lambdasecrets import CredentialsUnavailableError, ProtocolError, Secret, resolve, use_session
+from lambdasecrets import CredentialsUnavailableError, InvalidVariableError, ProtocolError, Secret, resolve, use_session
 from lambdasecrets.dev import faults
 from lambdasecrets.dev._emulator.http_server import Connection, Request, Server
 from lambdasecrets.dev.emulator import Emulator
@@ -153,3 +153,17 @@ def test_looks_up_no_name(decoy: Decoy, value: Callable[[], str], monkeypatch: p
         use_session(session)
         assert value() == "a value"
     assert [url.startswith("http://127.0.0.1:") for url in asked] == [True]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['"s3cr€t"', "s3cr€t\n", "{{resolve:secretsmanager:s3cr€t}}", "x" * 513, b"\xff".decode(errors="surrogateescape")],
+)
+def test_sends_no_text_that_is_no_name(emulator: Emulator, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """What a variable brings is sent where it is a name; else the error names the variable and shows no text of it."""
+    monkeypatch.setenv("DATABASE", text)
+    with pytest.raises(InvalidVariableError) as caught:
+        resolve(Secret("{DATABASE}"), str)
+    assert (caught.value.variable, emulator.requests) == ("DATABASE", [])
+    assert "s3cr" not in str(caught.value)
+    assert text not in str(caught.value)
