@@ -276,10 +276,12 @@ def test_version() -> None:
 
 @pytest.mark.parametrize("arguments", [("--help",), ()])
 def test_help_lists_the_commands(arguments: tuple[str, ...]) -> None:
-    """Without a command, the commands are listed."""
+    """Without a command, the commands are listed, those that the page has headings for."""
     _, out, err = run(*arguments)
+    page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
 
-    assert re.findall(r"^  (\w+)  +[A-Z]", f"{out}{err}", re.MULTILINE) == ["invoke", "serve"]
+    listed = re.findall(r"^  ([a-z][a-z-]*)  +[A-Z]", f"{out}{err}", re.MULTILINE)
+    assert sorted(listed) == sorted(re.findall(r"^## `([a-z-]+)`$", page, re.MULTILINE))
 
 
 @pytest.mark.parametrize("command", ["invoke", "serve"])
@@ -440,3 +442,19 @@ def test_serve_ends_though_the_shell_ignores_interrupts(folder: Path) -> None:
         signal.signal(signal.SIGINT, before)
 
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_shell_completes(shell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The completion of a shell that can have it names the commands."""
+    monkeypatch.setenv("_LAMBDASECRETS_COMPLETE", f"complete_{shell}")
+    monkeypatch.setenv("COMP_WORDS", "lambdasecrets ")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    monkeypatch.setenv("_TYPER_COMPLETE_ARGS", "lambdasecrets ")
+    monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", "get-args")
+    _, out, _ = run(
+        program=("-c", "import sys; sys.argv = ['lambdasecrets']; from lambdasecrets.dev.cli import main; main()")
+    )
+
+    assert "invoke" in out
+    assert "serve" in out

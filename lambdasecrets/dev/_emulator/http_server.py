@@ -401,7 +401,15 @@ class Server:
                     if error.errno in {errno.EMFILE, errno.ENFILE}:
                         time.sleep(_FULL_SECONDS)
                 else:
-                    self._admit(accepted)
+                    self._try_to_admit(accepted)
+
+    def _try_to_admit(self, accepted: socket.socket) -> None:
+        try:
+            self._admit(accepted)
+        except (OSError, RuntimeError):
+            # The client has reset the connection; or the system has no thread for it, and others end meanwhile.
+            accepted.close()
+            time.sleep(_FULL_SECONDS)
 
     def _admit(self, accepted: socket.socket) -> None:
         self._accepted += 1
@@ -410,7 +418,12 @@ class Server:
         thread = threading.Thread(target=self._attend, args=(connection,), name="emulator-connection", daemon=True)
         with self._lock:
             self._connections[connection] = thread
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            with self._lock:
+                del self._connections[connection]
+            raise
 
     def _attend(self, connection: Connection) -> None:
         try:

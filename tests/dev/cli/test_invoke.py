@@ -37,6 +37,12 @@ def tenant(event, context):
 
 def plain(event, context, *, key: Annotated[str, Secret("{STAGE}/key")]): ...
 
+def failing(event, context):
+    count.append(1)
+    if len(count) > 1:
+        raise ValueError("second")
+    return "first"
+
 def swallowing(event, context):
     try:
         resolve(Parameter("/missing"), int)
@@ -72,6 +78,16 @@ def test_it_repeats() -> None:
         "Invocation 3: N ms, warm",
         "Cold N ms, warm N ms (median of 2)",
     ]
+
+
+def test_it_stops_repeating_where_an_invocation_fails() -> None:
+    """What the invocations before have returned, and have cost, is told all the same."""
+    code, out, err = invoke("app.py:failing", "--repeat", "3")
+    steady = re.sub(r"\d+\.\d ms", "N ms", err).splitlines()
+
+    assert (code, out) == (1, '"first"\n')
+    assert steady[0] == "Invocation 1: N ms, cold, after an import of N ms"
+    assert steady[-1] == "ValueError: second"
 
 
 def test_variables_come_from_a_file(folder: Path) -> None:

@@ -341,6 +341,29 @@ def test_no_descriptor_is_left() -> None:
     assert tries[2] - tries[0] > 0.09
 
 
+def test_no_thread_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client for whom the system has no thread is let go, and the next one is served."""
+    start, failed = threading.Thread.start, threading.Event()
+
+    def start_unless_first(thread: threading.Thread) -> None:
+        if thread.name == "emulator-connection" and not failed.is_set():
+            failed.set()
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with serving(echo) as server:
+        monkeypatch.setattr(threading.Thread, "start", start_unless_first)
+        with plain(server) as refused:
+            first = refused.recv(1)
+        with plain(server) as connection:
+            connection.sendall(head())
+            heard = connection.recv(4)
+        left = server.connections
+
+    assert (first, heard) == (b"", b"HTTP")
+    assert left <= 1
+
+
 def test_a_server_on_ipv6() -> None:
     """A host with colons is an address of IPv6."""
     server = Server("::1", 0, echo)
