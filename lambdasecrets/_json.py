@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic_core import from_json
 
@@ -25,19 +25,24 @@ class Fault(NamedTuple):
 
 
 def parse_json(text: str | bytes) -> Json:
-    """Parse JSON. A document that is none reads as None, as `null` does; `find_fault` tells them apart."""
-    try:
-        # Without pydantic's cache of short strings: it would keep values for as long as the process lives.
-        parsed: Json = from_json(text, cache_strings="none")
-    except (ValueError, TypeError):  # a TypeError: a lone surrogate, which Python's own JSON lets through
-        return None
-    return parsed
+    """Parse JSON of a value. What is no JSON reads as None, as `null` does; `find_fault` tells them apart."""
+    # Without pydantic's cache of short strings: it would keep values for as long as the process lives.
+    return _parse(text, "none")
 
 
 def parse_object(text: str | bytes) -> dict[str, Any]:
-    """Parse a JSON object. What is none reads as an object without members."""
-    content = parse_json(text)
+    """Parse a JSON object of a server. What is none reads as an object without members."""
+    # The names are the protocol's own: the same at every invocation, and no secret.
+    content = _parse(text, "keys")
     return content if isinstance(content, dict) else {}
+
+
+def _parse(text: str | bytes, cached: Literal["keys", "none"]) -> Json:
+    try:
+        parsed: Json = from_json(text, cache_strings=cached)
+    except (ValueError, TypeError):  # a TypeError: a lone surrogate, which Python's own JSON lets through
+        return None
+    return parsed
 
 
 def find_fault(text: str | bytes) -> Fault | None:

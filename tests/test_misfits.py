@@ -10,6 +10,8 @@ from enum import Enum
 from typing import Annotated, Any, Literal, NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import (
     AfterValidator,
     AliasChoices,
@@ -30,7 +32,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, PydanticKnownError, SchemaValidator
 from typing_extensions import TypeAliasType, TypedDict
 
-from lambdasecrets._misfits import explain_no_object, find_problems, is_from_signal_handler
+from lambdasecrets._json import find_fault
+from lambdasecrets._misfits import _CAUSES, explain_no_object, find_problems, is_from_signal_handler
+from tests.properties import bounded
 
 
 class Database(BaseModel):
@@ -298,6 +302,18 @@ def test_an_unknown_fault() -> None:
     assert explain_no_object("\ud800").detail == (
         "is no JSON: not as JSON is written at line 1 column 1; key= takes a member of a JSON object"
     )
+
+
+@bounded
+@given(text=st.text(), before=st.sampled_from(["", "{", "[", '{"a":', '{"a":"', "'", '"\\', "1"]))
+def test_a_fault_quotes_nothing(text: str, before: str) -> None:
+    """Whatever is no JSON, what is said of it is made of known words and of two numbers."""
+    fault = find_fault(before + text)
+    if fault is not None:
+        assert fault.cause in _CAUSES or fault.cause.startswith(("EOF while parsing a", "control character (\\u0000-"))
+        detail = explain_no_object(before + text).detail
+        assert f" at line {fault.line} column {fault.column}; " in detail
+        assert detail.isascii()
 
 
 @pytest.mark.parametrize(

@@ -1095,6 +1095,17 @@ class OwnError(Exception):
     pass
 
 
+def test_message_of_a_type_that_no_text_becomes() -> None:
+    """A model with a field that only Python can fill is a fault of the type, not of the value."""
+    made = _model(host=(str, ...), lock=(InstanceOf[Unknown], ...))
+    assert str(read(made, '{"host": "h", "lock": 1}')) == (
+        "Cannot resolve 'value' of app.handler, Secret('x'): the declared type Made fails\n"
+        "  - lock: needs_python_object (an object of Python is declared, which no text can be)\n"
+        "The value itself is not shown. Correct the declared type or its validators, not the value: a validator "
+        "refuses a value by raising ValueError."
+    )
+
+
 def test_config_message() -> None:
     """A config model that does not fit is reported by its own name."""
 
