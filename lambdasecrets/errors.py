@@ -212,10 +212,10 @@ def _write_statement(actions: str, resources: Sequence[str], role: str | None) -
     return f"{actions} on {', '.join(resources)}{f' (in the policy of {role})' if role else ''}"
 
 
-class Batch(NamedTuple):
+class Batch:
     """What became of the values of one service that were asked for at once.
 
-    Attributes:
+    Args:
         service: `Secrets Manager` or `Parameter Store`.
         asked: how many.
         came: how many of them came.
@@ -223,11 +223,25 @@ class Batch(NamedTuple):
         other: the other service, where it answered in the same call; else None.
     """
 
-    service: str
-    asked: int
-    came: int
-    at_once: int | None = None
-    other: str | None = None
+    # Written out: a named tuple would take as long to import as ten classes of errors.
+    __slots__ = ("asked", "at_once", "came", "other", "service")
+
+    def __init__(
+        self, service: str, asked: int, came: int, at_once: int | None = None, other: str | None = None
+    ) -> None:
+        self.service, self.asked, self.came, self.at_once, self.other = service, asked, came, at_once, other
+
+    def __eq__(self, other: object) -> bool:
+        """Compare all that is known."""
+        return isinstance(other, Batch) and repr(other) == repr(self)
+
+    def __hash__(self) -> int:
+        """Follow `__eq__`."""
+        return hash(repr(self))
+
+    def __repr__(self) -> str:
+        """Give it as it is made."""
+        return f"Batch({self.service!r}, {self.asked}, {self.came}, {self.at_once}, {self.other!r})"
 
 
 class Problem(NamedTuple):

@@ -545,6 +545,17 @@ def test_permissions_in_one_phrase() -> None:
     )
 
 
+def test_batch() -> None:
+    """A batch is equal to another by content, also as a key, and reads as it is made."""
+    batch, other = Batch("Parameter Store", 3, 1, 3, "Secrets Manager"), Batch("Parameter Store", 3, 2)
+    assert batch == pickle.loads(pickle.dumps(batch))  # noqa: S301 - our own
+    assert {batch, copy.copy(batch), other} == {batch, other}
+    assert repr([batch, other]) == (
+        "[Batch('Parameter Store', 3, 1, 3, 'Secrets Manager'), Batch('Parameter Store', 3, 2, None, None)]"
+    )
+    assert batch != "batch"
+
+
 # --- Several --------------------------------------------------------------------------------------------------------
 
 KEY = Subject("app.handler", ("key",), ("Secret('key')",))
