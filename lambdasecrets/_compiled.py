@@ -99,7 +99,8 @@ class CompiledPlan:
     def _make_error(self, slot: Slot, fault: VariableFault) -> ResolutionError:
         subject = _subject(self.plan.owner, [slot], str(slot.declaration))
         if fault.why is None:
-            return MissingVariableError(subject, fault.variable)
+            # A stand-in has a token too: whoever uses one is told of the variable alone.
+            return MissingVariableError(subject, fault.variable, is_local=not _settings.has_token())
         return InvalidVariableError(subject, fault.variable, fault.why, fault.remedy)
 
     def _list_slots(self, skip: frozenset[str]) -> list[Slot]:

@@ -320,6 +320,11 @@ def is_lambda() -> bool:
     return bool(os.environ.get(FUNCTION_NAME))
 
 
+def has_token() -> bool:
+    """Tell whether something says where the session token is, whether or not it can be used."""
+    return any(map(os.environ.get, (*_TOKEN_VARIABLES, AUTHORIZATION, ENDPOINT)))
+
+
 def is_extension_silent() -> bool:
     """Tell whether the extension is configured to write nothing to the function's log."""
     return os.environ.get(LOG_LEVEL, "").upper() == "NONE"

@@ -46,7 +46,6 @@ __all__ = [
     "AccessDeniedError",
     "AnswerError",
     "AwsUnavailableError",
-    "Batch",
     "CredentialsRejectedError",
     "CredentialsUnavailableError",
     "DeadlineExceededError",
@@ -64,6 +63,7 @@ __all__ = [
     "NotFoundError",
     "Permission",
     "Problem",
+    "Progress",
     "ProtocolError",
     "RefreshUnavailableError",
     "ResolutionError",
@@ -133,8 +133,8 @@ class Subject(NamedTuple):
 
     def __str__(self) -> str:
         """Name the parameters, the handler and the declarations in one phrase; of several, their number."""
-        if self.parts:
-            count = sum(max(len(part.parameters), 1) for part in self.parts)
+        count = len({name for part in self.parts for name in part.parameters or (part.line,)})
+        if count > 1:
             return f"{count} values {self._preposition} {self.owner}"
         declared = " and ".join(self.declarations)
         names = " and ".join(repr(name) for name in self.parameters)
@@ -151,14 +151,15 @@ class Subject(NamedTuple):
 
     def joined(self, other: Subject) -> Subject:
         """Put two subjects of one handler together."""
+        parameters = dict.fromkeys(self.parameters + other.parameters)
         declarations = dict.fromkeys(self.declarations + other.declarations)
         parts = (self.parts or (self,)) + (other.parts or (other,))
-        return Subject(self.owner, self.parameters + other.parameters, tuple(declarations), parts)
+        return Subject(self.owner, tuple(parameters), tuple(declarations), parts)
 
     def list_parts(self) -> str:
         """Give a line for each of several parts; nothing where there is one."""
-        lines = "".join(f"\n  - {part.line}" for part in self.parts)
-        return f"\nNot resolved:{lines}" if lines else ""
+        lines = dict.fromkeys(part.line for part in self.parts)
+        return "\n  - ".join(("\nNot resolved:", *lines)) if len(lines) > 1 else ""
 
     @property
     def line(self) -> str:
@@ -212,7 +213,7 @@ def _write_statement(actions: str, resources: Sequence[str], role: str | None) -
     return f"{actions} on {', '.join(resources)}{f' (in the policy of {role})' if role else ''}"
 
 
-class Batch:
+class Progress:
     """What became of the values of one service that were asked for at once.
 
     Args:
@@ -233,7 +234,7 @@ class Batch:
 
     def __eq__(self, other: object) -> bool:
         """Compare all that is known."""
-        return isinstance(other, Batch) and repr(other) == repr(self)
+        return isinstance(other, Progress) and repr(other) == repr(self)
 
     def __hash__(self) -> int:
         """Follow `__eq__`."""
@@ -241,7 +242,7 @@ class Batch:
 
     def __repr__(self) -> str:
         """Give it as it is made."""
-        return f"Batch({self.service!r}, {self.asked}, {self.came}, {self.at_once}, {self.other!r})"
+        return f"Progress({self.service!r}, {self.asked}, {self.came}, {self.at_once}, {self.other!r})"
 
 
 class Problem(NamedTuple):
@@ -605,14 +606,14 @@ class DeadlineExceededError(ResolutionError):
     Attributes:
         seconds: the time there was.
         bound: what set it: `timeout` or `invocation`, the invocation's remaining time less a reserve.
-        batch: what became of the others of the same call; None where that is not known.
+        progress: what became of the others of the same call; None where that is not known.
         server: who was asked, where that is known.
         endpoint: of AWS, where AWS was asked directly: the scheme, the host and the port.
     """
 
     seconds: float
     bound: str
-    batch: Batch | None
+    progress: Progress | None
     server: Server | None
     endpoint: str | None
 
@@ -622,11 +623,11 @@ class DeadlineExceededError(ResolutionError):
         seconds: float,
         bound: str,
         *,
-        batch: Batch | None = None,
+        progress: Progress | None = None,
         server: Server | None = None,
         endpoint: str | None = None,
     ) -> None:
-        self.seconds, self.bound, self.batch, self.server = seconds, bound, batch, server
+        self.seconds, self.bound, self.progress, self.server = seconds, bound, progress, server
         self.endpoint = endpoint
         super().__init__(subject, self._say_why(), self._advise())
 
@@ -643,7 +644,7 @@ class DeadlineExceededError(ResolutionError):
             return "the invocation's time is over (its last 0.1 s is kept for this error), so that nothing was asked"
         limit = "the timeout" if self.bound == "timeout" else "what the invocation had left, less a reserve"
         asked = f" from {self.endpoint}" if self.endpoint else ""
-        return f"no answer{asked} within {self.seconds:.2f} s ({limit}){_say_what_came(self.batch)}"
+        return f"no answer{asked} within {self.seconds:.2f} s ({limit}){_say_what_came(self.progress)}"
 
     def _advise(self) -> str:
         if self._is_over:
@@ -651,9 +652,9 @@ class DeadlineExceededError(ResolutionError):
                 "In Lambda: give the function a longer timeout. In a test: the context's get_remaining_time_in_millis "
                 "says so, as that of Powertools' LambdaContext() does; pass None as the context, or one that has time."
             )
-        if self.batch is not None and self.batch.came:
-            return _advise_slow_batch(self.batch, self._more_time)
-        route = _advise_route(self.batch, self.server)
+        if self.progress is not None and self.progress.came:
+            return _advise_slowness(self.progress, self._more_time)
+        route = _advise_route(self.progress, self.server)
         if self.seconds >= _SHORT_SECONDS:
             return route
         return f"That is little time for a call to AWS: raise {self._more_time}. If it lasts: {_continue(route)}"
@@ -662,27 +663,27 @@ class DeadlineExceededError(ResolutionError):
 _KINDS = {"Secrets Manager": "secrets", "Parameter Store": "parameters"}
 
 
-def _say_what_came(batch: Batch | None) -> str:
-    if batch is None or not batch.came:
+def _say_what_came(progress: Progress | None) -> str:
+    if progress is None or not progress.came:
         return ""
-    limit = f", at most {batch.at_once} at a time" if batch.at_once and batch.at_once < batch.asked else ""
-    return f", in which {batch.came} of {batch.asked} {_KINDS[batch.service]} came{limit}"
+    limit = f", at most {progress.at_once} at a time" if progress.at_once and progress.at_once < progress.asked else ""
+    return f", in which {progress.came} of {progress.asked} {_KINDS[progress.service]} came{limit}"
 
 
-def _advise_slow_batch(batch: Batch, more_time: str) -> str:
-    if batch.at_once and batch.at_once < batch.asked:
+def _advise_slowness(progress: Progress, more_time: str) -> str:
+    if progress.at_once and progress.at_once < progress.asked:
         return (
-            f"AWS answers, but slowly. Raise PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS ({batch.at_once} now) or "
-            f"{more_time}, or join {_KINDS[batch.service]} into one (`key=` takes a member of it)."
+            f"AWS answers, but slowly. Raise PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS ({progress.at_once} now) or "
+            f"{more_time}, or join {_KINDS[progress.service]} into one (`key=` takes a member of it)."
         )
     return f"AWS answers, but slowly. Raise {more_time}. {_STALE}"
 
 
-def _advise_route(batch: Batch | None, server: Server | None) -> str:
+def _advise_route(progress: Progress | None, server: Server | None) -> str:
     """Say what keeps a server from answering, as far as the rest of the call does not say otherwise."""
-    if batch is not None and batch.other is not None:
+    if progress is not None and progress.other is not None:
         return (
-            f"{batch.other} answered in the same call, {batch.service} did not: in a VPC each of them needs an "
+            f"{progress.other} answered in the same call, {progress.service} did not: in a VPC each of them needs an "
             "interface endpoint of its own, or a route to the internet."
         )
     if server == "agent":

@@ -142,6 +142,7 @@ def test_says_which_variables_are_missing(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setenv("STAGE", "dev")
     monkeypatch.setenv("TEAM", "")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "made up")
     error = prepared(handler).make_batch(NONE)
     assert isinstance(error, MissingVariableError)
     owner = f"{__name__}.test_says_which_variables_are_missing.<locals>.handler"
@@ -151,6 +152,27 @@ def test_says_which_variables_are_missing(monkeypatch: pytest.MonkeyPatch) -> No
         "Not resolved:\n"
         "  - 'one', Secret('{STAGE}/{TEAM}/a')\n"
         "  - 'three', Secret('{TEAM}/c')"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "is_local"),
+    [
+        ("AWS_SESSION_TOKEN", False),
+        ("AWS_TOKEN", False),
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", False),
+        ("AWS_CONTAINER_AUTHORIZATION_TOKEN", False),
+        ("UNRELATED", True),
+    ],
+)
+def test_a_missing_variable_outside_a_lambda(monkeypatch: pytest.MonkeyPatch, name: str, *, is_local: bool) -> None:
+    """Where nothing says where a token is, this is no Lambda, and that comes first."""
+    monkeypatch.setenv(name, "made up")
+    error = CompiledPlan(value_plan(str, Secret("{STAGE}/a"))).make_batch(NONE)
+    assert isinstance(error, MissingVariableError)
+    assert (error.is_local, error.why.startswith("this is not a Lambda execution environment, and ")) == (
+        is_local,
+        is_local,
     )
 
 

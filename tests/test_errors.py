@@ -13,7 +13,6 @@ from lambdasecrets.errors import (
     AccessDeniedError,
     AnswerError,
     AwsUnavailableError,
-    Batch,
     CredentialsRejectedError,
     CredentialsUnavailableError,
     DeadlineExceededError,
@@ -31,6 +30,7 @@ from lambdasecrets.errors import (
     NoTokenError,
     Permission,
     Problem,
+    Progress,
     ProtocolError,
     RefreshUnavailableError,
     ResolutionError,
@@ -47,6 +47,7 @@ from lambdasecrets.errors import (
     write_permissions,
 )
 
+ONE_SERVICE = Progress("Parameter Store", 2, 0, 3, "Secrets Manager")
 ROLE = "arn:aws:iam::111122223333:role/reader"
 DATABASE = Subject("app.handler", ("database",), ("Secret('orders/database')",))
 ALONE = Subject("resolve()", (), ("Secret('orders/database')",))
@@ -227,23 +228,25 @@ MESSAGES: dict[LambdaSecretsError, str] = {
         "timeout). Can the function reach AWS? In a VPC it needs a route or interface endpoints for Secrets Manager"
         " and SSM."
     ),
-    DeadlineExceededError(DATABASE, 5.0, "timeout", batch=Batch("Secrets Manager", 20, 12, 3)): (
+    DeadlineExceededError(DATABASE, 5.0, "timeout", progress=Progress("Secrets Manager", 20, 12, 3)): (
         "Cannot resolve 'database' of app.handler, Secret('orders/database'): no answer within 5.00 s (the "
         "timeout), in which 12 of 20 secrets came, at most 3 at a time. AWS answers, but slowly. Raise "
         "PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS (3 now) or the timeout, or join secrets into one (`key=` "
         "takes a member of it)."
     ),
-    DeadlineExceededError(PAGE_SIZE, 2.0, "invocation", batch=Batch("Parameter Store", 3, 2, 3)): (
+    DeadlineExceededError(PAGE_SIZE, 2.0, "invocation", progress=Progress("Parameter Store", 3, 2, 3)): (
         "Cannot resolve 'page_size' of app.handler, Parameter('/orders/page-size'): no answer within 2.00 s (what "
         "the invocation had left, less a reserve), in which 2 of 3 parameters came. AWS answers, but slowly. Raise "
         "the function's timeout. `stale_if_error` lets a handler go on with the last good value."
     ),
-    DeadlineExceededError(PAGE_SIZE, 5.0, "timeout", batch=Batch("Parameter Store", 2, 0, 3, "Secrets Manager")): (
+    DeadlineExceededError(
+        PAGE_SIZE, 5.0, "timeout", progress=Progress("Parameter Store", 2, 0, 3, "Secrets Manager")
+    ): (
         "Cannot resolve 'page_size' of app.handler, Parameter('/orders/page-size'): no answer within 5.00 s (the "
         "timeout). Secrets Manager answered in the same call, Parameter Store did not: in a VPC each of them needs "
         "an interface endpoint of its own, or a route to the internet."
     ),
-    DeadlineExceededError(DATABASE, 5.0, "timeout", batch=Batch("Secrets Manager", 2, 0, 3)): (
+    DeadlineExceededError(DATABASE, 5.0, "timeout", progress=Progress("Secrets Manager", 2, 0, 3)): (
         "Cannot resolve 'database' of app.handler, Secret('orders/database'): no answer within 5.00 s (the "
         "timeout). Can the function reach AWS? In a VPC it needs a route or interface endpoints for Secrets Manager"
         " and SSM; without them the extension waits for ever unless SECRETS_MANAGER_TIMEOUT_MILLIS and "
@@ -478,9 +481,9 @@ def test_attributes_of_resolution_errors() -> None:
     assert ExtensionNotReadyError(DATABASE, 1.5).seconds == 1.5
     rejected = TokenRejectedError(DATABASE, 403, server="agent", source="AWS_TOKEN", is_local=True)
     assert (rejected.status, rejected.server, rejected.source, rejected.is_local) == (403, "agent", "AWS_TOKEN", True)
-    batch = Batch("Secrets Manager", 2, 1)
-    late = DeadlineExceededError(DATABASE, 5.0, "timeout", batch=batch, server="agent")
-    assert (late.seconds, late.bound, late.batch, late.server) == (5.0, "timeout", batch, "agent")
+    batch = Progress("Secrets Manager", 2, 1)
+    late = DeadlineExceededError(DATABASE, 5.0, "timeout", progress=batch, server="agent")
+    assert (late.seconds, late.bound, late.progress, late.server) == (5.0, "timeout", batch, "agent")
     server = ServerError(DATABASE, 503, 7, 4.5, server="agent", code="TimeoutError")
     assert (server.status, server.attempts, server.seconds) == (503, 7, 4.5)
     assert (server.server, server.code) == ("agent", "TimeoutError")
@@ -510,7 +513,9 @@ def test_subjects_together() -> None:
     assert both.parameters == ("database", "replica", "reader")
     assert (both.declarations, both.parts) == (DATABASE.declarations, (DATABASE, other))
     assert str(both) == "3 values of app.handler"
-    assert str(ALONE.joined(ALONE)) == "2 values for resolve()"
+    other = ALONE._replace(declarations=("Secret('key')",))
+    assert str(ALONE.joined(other)) == "2 values for resolve()"
+    assert str(ALONE.joined(ALONE)) == str(ALONE)
 
 
 def test_problem_shows_the_way() -> None:
@@ -545,15 +550,15 @@ def test_permissions_in_one_phrase() -> None:
     )
 
 
-def test_batch() -> None:
-    """A batch is equal to another by content, also as a key, and reads as it is made."""
-    batch, other = Batch("Parameter Store", 3, 1, 3, "Secrets Manager"), Batch("Parameter Store", 3, 2)
-    assert batch == pickle.loads(pickle.dumps(batch))  # noqa: S301 - our own
-    assert {batch, copy.copy(batch), other} == {batch, other}
-    assert repr([batch, other]) == (
-        "[Batch('Parameter Store', 3, 1, 3, 'Secrets Manager'), Batch('Parameter Store', 3, 2, None, None)]"
+def test_progress() -> None:
+    """A progress is equal to another by content, also as a key, and reads as it is made."""
+    progress, other = Progress("Parameter Store", 3, 1, 3, "Secrets Manager"), Progress("Parameter Store", 3, 2)
+    assert progress == pickle.loads(pickle.dumps(progress))  # noqa: S301 - our own
+    assert {progress, copy.copy(progress), other} == {progress, other}
+    assert repr([progress, other]) == (
+        "[Progress('Parameter Store', 3, 1, 3, 'Secrets Manager'), Progress('Parameter Store', 3, 2, None, None)]"
     )
-    assert batch != "batch"
+    assert progress != "progress"
 
 
 # --- Several --------------------------------------------------------------------------------------------------------
@@ -587,8 +592,20 @@ def test_combined_of_alike() -> None:
 
 def test_combined_of_a_resolve() -> None:
     """Without parameters the list has the declarations alone."""
-    error = combined([ProtocolError(ALONE, 200, "is no JSON"), ProtocolError(ALONE, 200, "is no JSON")])
-    assert str(error).splitlines()[1:] == ["Not resolved:", *["  - Secret('orders/database')"] * 2]
+    other = ALONE._replace(declarations=("Secret('key')",))
+    error = combined([ProtocolError(ALONE, 200, "is no JSON"), ProtocolError(other, 200, "is no JSON")])
+    assert str(error).splitlines()[1:] == ["Not resolved:", "  - Secret('orders/database')", "  - Secret('key')"]
+
+
+def test_one_declaration_with_two_causes() -> None:
+    """A declaration that fails for two causes is one value, and named once where the cause is the same."""
+    error = combined([MissingVariableError(DATABASE, "STAGE"), MissingVariableError(DATABASE, "TEAM")])
+    head = (
+        "Cannot resolve 'database' of app.handler, Secret('orders/database'): there are 2 causes. Each with what to do:"
+    )
+    assert str(error).splitlines()[0] == head
+    again = combined([MissingVariableError(DATABASE, "STAGE")] * 2)
+    assert str(again) == str(MissingVariableError(DATABASE, "STAGE"))
 
 
 def test_combined_leaves_its_parts_alone() -> None:
@@ -710,7 +727,7 @@ def test_several_of_which_some_are_alike() -> None:
 
 def test_all_names_are_public() -> None:
     """`errors.__all__` has each class of the tree and what it is made of; the package has them too."""
-    parts = {"Batch", "Permission", "Problem", "Subject"}
+    parts = {"Progress", "Permission", "Problem", "Subject"}
     names = {kind.__name__ for kind in _classes(LambdaSecretsError)} | parts
     assert sorted(names) == errors.__all__
     assert names - set(lambdasecrets.__all__) == set()

@@ -19,10 +19,10 @@ from lambdasecrets._sources.bodies import read_parameter, read_secret
 from lambdasecrets._sources.request import Fetched, RawValue, Request
 from lambdasecrets._transports.base import Answer, Fault
 from lambdasecrets.errors import (
-    Batch,
     DeadlineExceededError,
     ExtensionNotReadyError,
     ExtensionUnavailableError,
+    Progress,
     ProtocolError,
     ResolutionError,
     ServerError,
@@ -336,9 +336,9 @@ def explain_failures(
     for request in requests:
         error = outcomes[request.path]
         if isinstance(error, DeadlineExceededError):
-            batch = _count(requests, came, None if who == "agent" else at_once, of=request)
+            progress = _count(requests, came, None if who == "agent" else at_once, of=request)
             explained[request.path] = DeadlineExceededError(
-                error.subject, error.seconds, error.bound, batch=batch, server=who
+                error.subject, error.seconds, error.bound, progress=progress, server=who
             )
         elif isinstance(error, ExtensionUnavailableError) and came:
             explained[request.path] = ExtensionUnavailableError(
@@ -351,10 +351,10 @@ def _is_from_agent(outcome: Fetched) -> bool:
     return outcome.from_agent if isinstance(outcome, RawValue) else getattr(outcome, "server", None) == "agent"
 
 
-def _count(requests: Sequence[Request], came: Collection[str], at_once: int | None, *, of: Request) -> Batch:
+def _count(requests: Sequence[Request], came: Collection[str], at_once: int | None, *, of: Request) -> Progress:
     """Count what was asked of the service of a request, and what came of it."""
     is_secret = isinstance(of.declaration, Secret)
     mine = [item.path for item in requests if isinstance(item.declaration, Secret) is is_secret]
     mine_came = sum(path in came for path in mine)
     other = _SERVICES[not is_secret] if len(came) > mine_came else None
-    return Batch(_SERVICES[is_secret], len(mine), mine_came, at_once, other)
+    return Progress(_SERVICES[is_secret], len(mine), mine_came, at_once, other)

@@ -157,19 +157,23 @@ class _Exchange:
         self._done: dict[str, Fetched] = {}
         self._pending: dict[str, PendingRequest] = {}
         self._has_failed = False
+        self._is_crowded = False
 
     def run(self, requests: Sequence[Request], *, likely_cached: bool) -> dict[str, Fetched]:
         """Send requests until each has its value or its error."""
         due = requests
         while due:
             due = self._refuse_roles(due)
-            answers = self._send(_split_into_lanes(due, likely_cached=likely_cached), due, anew=False)
+            # Where the server has as many connections as it takes, one that works is enough.
+            lanes = _split_into_lanes(due, likely_cached=likely_cached or self._is_crowded)
+            answers = self._send(lanes, due, anew=False)
             doubtful = self._read_batch(due, answers)
             for start in range(0, len(doubtful), _MOST_ALONE):
                 self._ask_alone(doubtful[start : start + _MOST_ALONE])
             due = _wait_for_next(self._pending.values()) if self._pending else ()
         if self._has_failed:
-            return explain_failures(requests, self._done, _settings.read_max_connections())
+            at_once, is_agent = _settings.read_max_connections(), self._server.is_agent or self._server.answers_as_agent
+            return explain_failures(requests, self._done, at_once, server="agent" if is_agent else None)
         return self._done
 
     def _refuse_roles(self, due: Sequence[Request]) -> Sequence[Request]:
@@ -261,6 +265,7 @@ class _Exchange:
         if isinstance(verdict, Retry):
             if verdict.reason is Reason.TOKEN:
                 self._source.forget_token()
+            self._is_crowded = self._is_crowded or verdict.reason is Reason.CROWDED
             if verdict.fault is Fault.REFUSED:
                 self._server.is_agent = None
             pending = self._pending.get(path) or self._make_pending(request)

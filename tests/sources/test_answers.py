@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import time
@@ -26,8 +27,8 @@ from lambdasecrets._sources.answers import (
 from lambdasecrets._sources.request import Fetched, RawValue, Request
 from lambdasecrets._transports.base import Answer, Fault
 from lambdasecrets._wire import parameter_path, secret_path
-from lambdasecrets.errors import Batch, ResolutionError, Subject
-from tests.golden import golden
+from lambdasecrets.errors import Progress, ResolutionError, Subject
+from tests.golden import VERSION_1, VERSION_2, golden
 from tests.properties import bounded
 
 PORT = 2773
@@ -555,8 +556,8 @@ def test_part_of_a_batch_came() -> None:
     got = explain([(name, VALUE if number < 12 else make_late_error(name, LATE)) for number, name in enumerate(names)])
     late = got[12:]
     assert got[:12] == [VALUE] * 12
-    assert [error.batch for error in late if isinstance(error, errors.DeadlineExceededError)] == [
-        Batch("Secrets Manager", 20, 12, 3)
+    assert [error.progress for error in late if isinstance(error, errors.DeadlineExceededError)] == [
+        Progress("Secrets Manager", 20, 12, 3)
     ] * 8
     error = errors.combined([error for error in late if isinstance(error, ResolutionError)])
     assert f"{error.why}. {error.remedy}" == (
@@ -570,7 +571,7 @@ def test_one_service_came() -> None:
     """Where one service answers and the other does not, the error names the one that does not."""
     _, error = explain([(SECRET, VALUE), (PARAMETER, make_late_error(PARAMETER, LATE))])
     assert isinstance(error, errors.DeadlineExceededError)
-    assert error.batch == Batch("Parameter Store", 1, 0, 3, "Secrets Manager")
+    assert error.progress == Progress("Parameter Store", 1, 0, 3, "Secrets Manager")
     assert error.remedy == (
         "Secrets Manager answered in the same call, Parameter Store did not: in a VPC each of them needs an interface "
         "endpoint of its own, or a route to the internet."
@@ -599,8 +600,8 @@ def test_the_agent_is_known_by_its_other_answers(other: Fetched) -> None:
     request = wanted(Secret("late"))
     _, error = explain([(SECRET, other), (request, make_late_error(request, LATE))])
     assert isinstance(error, errors.DeadlineExceededError)
-    assert error.batch is not None
-    assert (error.server, error.batch.at_once) == ("agent", None)
+    assert error.progress is not None
+    assert (error.server, error.progress.at_once) == ("agent", None)
 
 
 def test_the_server_is_known_from_before() -> None:
@@ -626,3 +627,106 @@ def test_other_errors_stay_as_they_are() -> None:
     """What the rest of a batch says nothing about is not touched."""
     error = errors.UnresolvedError(PARAMETER.subject)
     assert explain([(SECRET, VALUE), (PARAMETER, error)]) == [VALUE, error]
+
+
+# --- Bodies ---------------------------------------------------------------------------------------------------------
+
+_NO_BASE64: list[Any] = [1, "A", "AA=", "A?==", "AA==AA==", "é", []]
+
+
+def read_body(request: Request, body: bytes) -> Fetched:
+    """Read the body of a 200."""
+    outcome = read_answer(request, Answer(200, body), LATE)
+    assert not isinstance(outcome, Retry)
+    return outcome
+
+
+def bare(fetched: Fetched) -> Fetched:
+    """Give what was fetched without what the answer says of itself."""
+    assert isinstance(fetched, RawValue)
+    return fetched._replace(identity=None)
+
+
+@pytest.mark.parametrize(
+    ("request_", "name", "raw"),
+    [
+        (SECRET, "extension_secret.json", RawValue('{"user":"Zoë","password":"new"}', None, VERSION_2)),
+        (SECRET, "extension_secret_previous.json", RawValue('{"user":"Zoë","password":"a\\"b"}', None, VERSION_1)),
+        (SECRET, "extension_secret_binary.json", RawValue(None, bytes([0, 255, 254, 62]), VERSION_1)),
+        (SECRET, "agent_secret.json", RawValue('{"user":"Zoë","password":"new"}', None, VERSION_2, from_agent=True)),
+        (SECRET, "agent_secret_binary.json", RawValue(None, bytes([0, 255, 254, 62]), VERSION_1, from_agent=True)),
+        (PARAMETER, "extension_parameter.json", RawValue("v", None, "1")),
+        (PARAMETER, "extension_parameter_list.json", RawValue("eu-west-1,us-east-1", None, "1", is_list=True)),
+        (PARAMETER, "extension_parameter_secure.json", RawValue("pass word", None, "1")),
+        (PARAMETER, "extension_parameter_label.json", RawValue("first", None, "1")),
+        (PARAMETER, "extension_reference.json", RawValue('{"user":"Zoë","password":"new"}', None, VERSION_2)),
+        (PARAMETER, "extension_reference_binary.json", RawValue(None, bytes([0, 255, 254, 62]), VERSION_1)),
+    ],
+)
+def test_reads_what_was_recorded(request_: Request, name: str, raw: RawValue) -> None:
+    """Answers written letter by letter from AWS's documentation read as they should."""
+    assert bare(read_body(request_, golden(name))) == raw
+
+
+@pytest.mark.parametrize(
+    ("request_", "content"),
+    [
+        (SECRET, []),
+        (SECRET, None),
+        (SECRET, {"SecretString": "s"}),
+        (SECRET, {"SecretString": "s", "VersionId": 1}),
+        (SECRET, {"SecretString": 1, "VersionId": "v"}),
+        (SECRET, {"VersionId": "v"}),
+        (SECRET, {"SecretString": None, "SecretBinary": None, "VersionId": "v"}),
+        (SECRET, {"SecretString": "s", "SecretBinary": "AA==", "VersionId": "v"}),
+        *((SECRET, {"SecretBinary": binary, "VersionId": "v"}) for binary in _NO_BASE64),
+        (PARAMETER, []),
+        (PARAMETER, {"Parameter": []}),
+        (PARAMETER, {"Parameter": {"Value": "v"}}),
+        (PARAMETER, {"Parameter": {"Version": 1}}),
+        (PARAMETER, {"Parameter": {"Version": "1", "Value": "v"}}),
+        (PARAMETER, {"Parameter": {"Version": 1, "Value": 2}}),
+        (PARAMETER, {"SecretString": "s", "VersionId": "v"}),
+    ],
+)
+def test_refuses_what_is_no_value(request_: Request, content: Any) -> None:
+    """An answer without the fields of a value, or with others in their place, is no value."""
+    body = json.dumps(content).encode()
+    assert isinstance(read_answer(request_, Answer(200, body), LATE), errors.ProtocolError)
+
+
+@bounded
+@given(
+    status=st.integers(100, 599),
+    body=st.binary()
+    | st.builds(
+        lambda content: json.dumps(content).encode(),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.text(),
+            lambda inner: (
+                st.lists(inner)
+                | st.dictionaries(
+                    st.sampled_from(
+                        ["__type", "Parameter", "Value", "Version", "SecretString", "SecretBinary", "VersionId"]
+                    ),
+                    inner,
+                )
+            ),
+        ),
+    ),
+    request_=st.sampled_from([SECRET, PARAMETER]),
+)
+def test_no_answer_is_beyond_it(status: int, body: bytes, request_: Request) -> None:
+    """Whatever a server answers becomes a value, an error of the tree or a retry: nothing is raised."""
+    assert type(read_answer(request_, Answer(status, body), LATE)).__module__.startswith("lambdasecrets.")
+
+
+@bounded
+@given(text=st.text(), name=st.text(min_size=1).filter(lambda name: name.strip() and not set(name) & set("{}")))
+def test_any_text_of_any_name_comes_as_it_is(text: str, name: str) -> None:
+    """A value reads as the text that was stored, and a binary one as its bytes."""
+    content: dict[str, Any] = {"VersionId": name, "SecretString": text, "SecretBinary": None, "ResultMetadata": {}}
+    binary = content | {"SecretString": None, "SecretBinary": base64.b64encode(text.encode()).decode()}
+    bodies = {"text": content, "binary": binary}
+    read = {kind: bare(read_body(SECRET, json.dumps(body).encode())) for kind, body in bodies.items()}
+    assert read == {"text": RawValue(text, None, name), "binary": RawValue(None, text.encode(), name)}

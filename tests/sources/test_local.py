@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterator
 from time import monotonic
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from lambdasecrets import Parameter, Secret, _settings, errors
-from lambdasecrets._clock import Deadline, make_deadline
-from lambdasecrets._sources.answers import Retry, read_answer
+from lambdasecrets._clock import make_deadline
 from lambdasecrets._sources.local import LocalSource, Server
 from lambdasecrets._sources.request import Fetched, RawValue, Request
-from lambdasecrets._transports.base import Address, Answer
+from lambdasecrets._transports.base import Address
 from lambdasecrets._transports.requests import RequestsTransport
 from lambdasecrets._transports.sockets import LeanTransport
 from lambdasecrets._wire import parameter_path, secret_path
@@ -27,8 +22,6 @@ from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore
 from lambdasecrets.errors import ResolutionError, Subject
 from tests.dev.asking import until
-from tests.golden import VERSION_1, VERSION_2, golden
-from tests.properties import bounded
 from tests.serving import answer, serving
 
 SECONDS = 10.0
@@ -72,13 +65,6 @@ def local() -> Server:
 def fetch(client: LocalSource, request: Request = SECRET, seconds: float = SECONDS) -> Fetched:
     """Ask for one value."""
     return bare(client.fetch(local(), [request], make_deadline(seconds)))[request.path]
-
-
-def _read(request: Request, body: bytes) -> Fetched:
-    """Read the body of a 200."""
-    outcome = read_answer(request, Answer(200, body), LATE)
-    assert not isinstance(outcome, Retry)
-    return outcome
 
 
 def bare(fetched: dict[str, Fetched]) -> dict[str, Fetched]:
@@ -246,7 +232,7 @@ def test_no_answer_in_time(client: LocalSource, emulator: Emulator, bound: str) 
     error = failure(client.fetch(local(), [SECRET], limit)[SECRET.path])
     assert isinstance(error, errors.DeadlineExceededError)
     assert (error.seconds, error.bound) == (SHORT_SECONDS, bound)
-    assert error.batch == errors.Batch("Secrets Manager", 1, 0, 3)
+    assert error.progress == errors.Progress("Secrets Manager", 1, 0, 3)
     assert monotonic() - began < LATE_SECONDS
 
 
@@ -418,93 +404,59 @@ def test_the_agent_has_no_parameters(client: LocalSource, agent: Emulator) -> No
     assert len(agent.requests) == 1
 
 
-# --- Bodies -------------------------------------------------------------------------------------------------------
-
-PARAMETER = wanted(Parameter("/p/x"))
-_NO_BASE64: list[Any] = [1, "A", "AA=", "A?==", "AA==AA==", "é", []]
-LATE = Deadline(0.0, 0.0, "timeout")
+# --- Many at once -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("request_", "name", "raw"),
-    [
-        (SECRET, "extension_secret.json", RawValue('{"user":"Zoë","password":"new"}', None, VERSION_2)),
-        (SECRET, "extension_secret_previous.json", RawValue('{"user":"Zoë","password":"a\\"b"}', None, VERSION_1)),
-        (SECRET, "extension_secret_binary.json", RawValue(None, bytes([0, 255, 254, 62]), VERSION_1)),
-        (SECRET, "agent_secret.json", RawValue('{"user":"Zoë","password":"new"}', None, VERSION_2, from_agent=True)),
-        (SECRET, "agent_secret_binary.json", RawValue(None, bytes([0, 255, 254, 62]), VERSION_1, from_agent=True)),
-        (PARAMETER, "extension_parameter.json", RawValue("v", None, "1")),
-        (PARAMETER, "extension_parameter_list.json", RawValue("eu-west-1,us-east-1", None, "1", is_list=True)),
-        (PARAMETER, "extension_parameter_secure.json", RawValue("pass word", None, "1")),
-        (PARAMETER, "extension_parameter_label.json", RawValue("first", None, "1")),
-        (PARAMETER, "extension_reference.json", RawValue('{"user":"Zoë","password":"new"}', None, VERSION_2)),
-        (PARAMETER, "extension_reference_binary.json", RawValue(None, bytes([0, 255, 254, 62]), VERSION_1)),
-    ],
-)
-def test_reads_what_was_recorded(request_: Request, name: str, raw: RawValue) -> None:
-    """Answers written letter by letter from AWS's documentation read as they should."""
-    assert bare({"": _read(request_, golden(name))}) == {"": raw}
+def fetch_many(client: LocalSource, number: int, seconds: float = SECONDS) -> list[Fetched]:
+    """Ask for so many secrets in one batch."""
+    requests = [wanted(Secret(f"s{index}")) for index in range(number)]
+    return list(bare(client.fetch(local(), requests, make_deadline(seconds))).values())
 
 
-@pytest.mark.parametrize(
-    ("request_", "content"),
-    [
-        (SECRET, []),
-        (SECRET, None),
-        (SECRET, {"SecretString": "s"}),
-        (SECRET, {"SecretString": "s", "VersionId": 1}),
-        (SECRET, {"SecretString": 1, "VersionId": "v"}),
-        (SECRET, {"VersionId": "v"}),
-        (SECRET, {"SecretString": None, "SecretBinary": None, "VersionId": "v"}),
-        (SECRET, {"SecretString": "s", "SecretBinary": "AA==", "VersionId": "v"}),
-        *((SECRET, {"SecretBinary": binary, "VersionId": "v"}) for binary in _NO_BASE64),
-        (PARAMETER, []),
-        (PARAMETER, {"Parameter": []}),
-        (PARAMETER, {"Parameter": {"Value": "v"}}),
-        (PARAMETER, {"Parameter": {"Version": 1}}),
-        (PARAMETER, {"Parameter": {"Version": "1", "Value": "v"}}),
-        (PARAMETER, {"Parameter": {"Version": 1, "Value": 2}}),
-        (PARAMETER, {"SecretString": "s", "VersionId": "v"}),
-    ],
-)
-def test_refuses_what_is_no_value(request_: Request, content: Any) -> None:
-    """An answer without the fields of a value, or with others in their place, is no value."""
-    body = json.dumps(content).encode()
-    assert isinstance(read_answer(request_, Answer(200, body), LATE), errors.ProtocolError)
+def test_a_slow_batch_says_what_came(client: LocalSource, emulator: Emulator, store: MemoryStore) -> None:
+    """Where AWS is slow and the extension asks for three at a time, the error says how many of the batch came."""
+    for index in range(20):
+        store.put_secret(f"s{index}", "a value", version_id="1")
+    emulator.inject(faults.Latency(0.15), times=None)
+    got = fetch_many(client, 20, seconds=SHORT_SECONDS)
+    came = got.count(RawValue("a value", None, "1"))
+    late = [item for item in got if isinstance(item, errors.DeadlineExceededError)]
+    assert (came > 0, len(late) > 0, came + len(late)) == (True, True, 20)
+    assert {item.progress for item in late} == {errors.Progress("Secrets Manager", 20, came, 3)}
 
 
-@bounded
-@given(
-    status=st.integers(100, 599),
-    body=st.binary()
-    | st.builds(
-        lambda content: json.dumps(content).encode(),
-        st.recursive(
-            st.none() | st.booleans() | st.integers() | st.text(),
-            lambda inner: (
-                st.lists(inner)
-                | st.dictionaries(
-                    st.sampled_from(
-                        ["__type", "Parameter", "Value", "Version", "SecretString", "SecretBinary", "VersionId"]
-                    ),
-                    inner,
-                )
-            ),
-        ),
-    ),
-    request_=st.sampled_from([SECRET, PARAMETER]),
-)
-def test_no_answer_is_beyond_it(status: int, body: bytes, request_: Request) -> None:
-    """Whatever a server answers becomes a value, an error of the tree or a retry: nothing is raised."""
-    assert type(read_answer(request_, Answer(status, body), LATE)).__module__.startswith("lambdasecrets.")
+def test_one_connection_that_works_is_enough(
+    client: LocalSource, agent: Emulator, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the agent has as many connections as it takes, those over the limit are left, and the batch goes on."""
+    monkeypatch.setattr("lambdasecrets.dev._emulator.profiles.AgentProfile._connection_limit", 2)
+    monkeypatch.setenv("PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS", "6")
+    for index in range(12):
+        store.put_secret(f"s{index}", "a value", version_id="1")
+    assert fetch_many(client, 12) == [RawValue("a value", None, "1", from_agent=True)] * 12
+    assert fetch_many(client, 12) == [RawValue("a value", None, "1", from_agent=True)] * 12
 
 
-@bounded
-@given(text=st.text(), name=st.text(min_size=1).filter(lambda name: name.strip() and not set(name) & set("{}")))
-def test_any_text_of_any_name_comes_as_it_is(text: str, name: str) -> None:
-    """A value reads as the text that was stored, and a binary one as its bytes."""
-    content: dict[str, Any] = {"VersionId": name, "SecretString": text, "SecretBinary": None, "ResultMetadata": {}}
-    binary = content | {"SecretString": None, "SecretBinary": base64.b64encode(text.encode()).decode()}
-    bodies = {"text": content, "binary": binary}
-    read = bare({kind: _read(SECRET, json.dumps(body).encode()) for kind, body in bodies.items()})
-    assert read == {"text": RawValue(text, None, name), "binary": RawValue(None, text.encode(), name)}
+def test_no_connection_works(
+    client: LocalSource, agent: Emulator, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where others have all of the agent's connections, the error names its limit."""
+    monkeypatch.setattr("lambdasecrets.dev._emulator.profiles.AgentProfile._connection_limit", 0)
+    (error,) = fetch_many(client, 1, seconds=SHORT_SECONDS)
+    assert isinstance(error, errors.ServerError)
+    assert (error.status, error.server, error.remedy.partition(":")[0]) == (
+        429,
+        "agent",
+        "It has as many connections as its max_conn allows",
+    )
+
+
+def test_a_hang_of_the_agent_is_its_own(client: LocalSource, agent: Emulator, store: MemoryStore) -> None:
+    """Who answered before is who does not answer now."""
+    store.put_secret("s", "a value")
+    server = local()
+    client.fetch(server, [SECRET], make_deadline(SECONDS))
+    agent.inject(faults.Hang(), times=None)
+    late = client.fetch(server, [SECRET], make_deadline(SHORT_SECONDS))[SECRET.path]
+    assert isinstance(late, errors.DeadlineExceededError)
+    assert late.server == "agent"
