@@ -119,7 +119,14 @@ def test_nothing_is_read_at_import() -> None:
 def test_recording_records() -> None:
     """The environment of the test above notices who reads it."""
     source = f"{RECORDING}\n{APP}\nplain.__lambdasecrets__.make_batch(frozenset())\n{RECORDED}"
-    assert run(source) == ["KEY_ARN"]
+    # The variable is not set: then whether this is a Lambda is looked at, for the error.
+    token = [
+        "AWS_TOKEN",
+        "AWS_SESSION_TOKEN",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    ]
+    assert run(source) == ["KEY_ARN", *token]
 
 
 def test_no_socket_at_import() -> None:
