@@ -6,6 +6,7 @@ server was asked, or its time is not what the table says, or when an error shows
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import multiprocessing
 import sys
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, SecretStr
 
@@ -24,19 +25,27 @@ from lambdasecrets import (
     ResolveEvent,
     Secret,
     SeveralErrors,
+    aresolve,
     inject_secrets,
+    invocation,
+    resolve,
 )
 from lambdasecrets._transports.requests import RequestsTransport
 from lambdasecrets.dev import faults
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore
 from tests.reliability.canary import CANARY, is_shown, watched_logs
-from tests.reliability.machine import PAGE, Context, client_of, say, stamp, table, write_section
+from tests.reliability.machine import PAGE, Context, client_of, say, stamp, table, token_of, write_section
 
 Profile = Literal["extension", "agent"]
-Transport = Literal["lean", "requests"]
-PROFILES: tuple[Profile, ...] = ("extension", "agent")
-TRANSPORTS: tuple[Transport, ...] = ("lean", "requests")
+ServerName = Literal["extension", "agent", "snapstart"]
+Transport = Literal["lean", "requests", "session"]
+Way = Literal["handler", "async handler", "resolve inside", "aresolve"]
+SERVERS: tuple[ServerName, ...] = ("extension", "agent", "snapstart")
+"""The third is the extension, in an environment that has its token from a credentials endpoint."""
+TRANSPORTS: tuple[Transport, ...] = ("lean", "requests", "session")
+"""The third is a Session of the user's."""
+WAYS: tuple[Way, ...] = ("handler", "async handler", "resolve inside", "aresolve")
 
 REMAINING_SECONDS = 1.5
 PROMPT_SECONDS = 0.75
@@ -54,13 +63,17 @@ class Cell:
         fault: its name in `EVERY_FAULT`.
         lasts: whether it goes on for ever, or happens once.
         moment: a name in `MOMENTS`.
+        way: how values are asked for.
+        falls_back: whether AWS is asked for what the server cannot serve.
     """
 
     fault: str
     lasts: bool
     moment: str
-    profile: Profile
+    server: ServerName
     transport: Transport
+    way: Way = "handler"
+    falls_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +170,9 @@ def expected(cell: Cell) -> Expected:
     """Say what a cell has to come to."""
     answers = LEAN_TABLE if cell.transport == "lean" else ANSWER_TABLE
     row = answers[cell.fault][cell.lasts]
+    if cell.falls_back and row.is_transient:
+        # The server has half of the time; what it was asked in it is at most what it would be asked in all.
+        return Expected("value", range(row.attempts.stop), row.seconds)
     is_stale = row.is_transient and MOMENTS[cell.moment].serves_stale
     return Expected("stale", row.attempts, row.seconds) if is_stale else row
 
@@ -191,19 +207,71 @@ _After = Annotated[Database, Secret("after")]
 _events: list[ResolveEvent] = []
 
 
-@inject_secrets(on_resolve=_events.append)
-def _one(event: object, context: object, *, middle: _Middle) -> list[Database]:
-    return [middle]
+class One(BaseModel):
+    """One value."""
+
+    middle: _Middle
 
 
-@inject_secrets(on_resolve=_events.append, stale_if_error=60)
-def _tolerant(event: object, context: object, *, middle: _Middle) -> list[Database]:
-    return [middle]
+class Batch(BaseModel):
+    """A batch of values, the one at fault in the middle."""
+
+    before: _Before
+    middle: _Middle
+    after: _After
 
 
-@inject_secrets(on_resolve=_events.append)
-def _wave(event: object, context: object, *, before: _Before, middle: _Middle, after: _After) -> list[Database]:
-    return [before, middle, after]
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What is asked for, and how.
+
+    Attributes:
+        way: see `WAYS`.
+        model: what is wanted.
+        options: of the decorator, or of `resolve`.
+    """
+
+    way: Way
+    model: type[One | Batch]
+    options: Mapping[str, Any]
+
+    def ask(self, context: Context) -> list[Database]:
+        """Ask in an invocation; give what came."""
+        found = _BY_WAY[self.way](self.model, context, {**self.options, "on_resolve": _events.append})
+        return [getattr(found, name) for name in type(found).model_fields]
+
+
+def _ask_handler(model: Any, context: Context, options: Mapping[str, Any]) -> Any:
+    def handler(event: object, context: object, *, wanted: Any) -> Any:
+        return wanted
+
+    handler.__annotations__["wanted"] = model
+    return inject_secrets(**options)(handler)(None, context)
+
+
+def _ask_async_handler(model: Any, context: Context, options: Mapping[str, Any]) -> Any:
+    async def handler(event: object, context: object, *, wanted: Any) -> Any:
+        return wanted
+
+    handler.__annotations__["wanted"] = model
+    return asyncio.run(inject_secrets(**options)(handler)(None, context))
+
+
+def _ask_inside(model: Any, context: Context, options: Mapping[str, Any]) -> Any:
+    with invocation(context):
+        return resolve(model, **options)
+
+
+def _ask_in_coroutine(model: Any, context: Context, options: Mapping[str, Any]) -> Any:
+    return asyncio.run(aresolve(model, context=context, **options))
+
+
+_BY_WAY: Mapping[Way, Callable[[Any, Context, Mapping[str, Any]], Any]] = {
+    "handler": _ask_handler,
+    "async handler": _ask_async_handler,
+    "resolve inside": _ask_inside,
+    "aresolve": _ask_in_coroutine,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,58 +279,76 @@ class Moment:
     """When a fault comes.
 
     Attributes:
-        handler: what is invoked.
+        model: what is asked for.
         prelude: what is done before, so that it is this moment.
         serves_stale: whether there is a last good value that may serve.
     """
 
-    handler: Callable[..., list[Database]]
-    prelude: Callable[[Emulator], object] = lambda _: None
+    model: type[One | Batch]
+    prelude: Callable[[Asking, Emulator], object] = lambda _asking, _emulator: None
     serves_stale: bool = False
 
 
-def _serve_stale(emulator: Emulator) -> None:
-    _tolerant(None, Context(REMAINING_SECONDS))
+def _warm_up(asking: Asking, _emulator: Emulator) -> None:
+    asking.ask(Context(REMAINING_SECONDS))
+
+
+def _serve_stale(asking: Asking, emulator: Emulator) -> None:
+    asking.ask(Context(REMAINING_SECONDS))
     emulator.inject(faults.Hang())
-    _tolerant(None, Context(_SHORT_SECONDS))
+    asking.ask(Context(_SHORT_SECONDS))
 
 
 MOMENTS: Mapping[str, Moment] = {
-    "first": Moment(_one),
-    "warm": Moment(_one, lambda _: _one(None, Context(REMAINING_SECONDS))),
-    "after stale": Moment(_tolerant, _serve_stale, serves_stale=True),
+    "first": Moment(One),
+    "warm": Moment(One, _warm_up),
+    "after stale": Moment(One, _serve_stale, serves_stale=True),
     # Nothing is at hand yet: each value has a lane of its own.
-    "in a first wave": Moment(_wave),
+    "in a first batch": Moment(Batch),
     # All of it is likely at hand: one lane, on one connection.
-    "in a warm wave": Moment(_wave, lambda _: _wave(None, Context(REMAINING_SECONDS))),
+    "in a warm batch": Moment(Batch, _warm_up),
 }
 
 
 def every_cell() -> list[Cell]:
-    """List the whole matrix."""
-    return [
-        Cell(fault, lasts, moment, profile, transport)
-        for fault, lasts, moment, profile, transport in product(
-            faults.EVERY_FAULT, (False, True), MOMENTS, PROFILES, TRANSPORTS
-        )
+    """List the whole matrix: every fault at every moment of every server over every transport.
+
+    The ways take turns, so that each meets every fault, moment, server and transport. Where AWS stands in for the
+    server there is one server and one transport: the others differ in nothing that this adds.
+    """
+    squares = product(faults.EVERY_FAULT, (False, True), MOMENTS, SERVERS, TRANSPORTS)
+    cells = [
+        Cell(fault, lasts, moment, server, transport, WAYS[(number + number // len(WAYS)) % len(WAYS)])
+        for number, (fault, lasts, moment, server, transport) in enumerate(squares)
     ]
+    # A port that refuses is the stand-in's whole: AWS is behind it too.
+    falling_back = [
+        Cell(fault, lasts=True, moment=moment, server="extension", transport="lean", way=way, falls_back=True)
+        for fault, moment, way in product(faults.EVERY_FAULT, ("first", "in a first batch"), WAYS)
+        if fault != "refuse"
+    ]
+    return [*cells, *falling_back]
 
 
 def run(cell: Cell, remaining: float = REMAINING_SECONDS) -> Seen:
     """Play a cell: a server and connections of its own, the prelude, the fault, one invocation."""
     moment = MOMENTS[cell.moment]
+    options: dict[str, Any] = {"stale_if_error": 60} if moment.serves_stale else {}
+    asking = Asking(cell.way, moment.model, options | ({"fallback": "aws"} if cell.falls_back else {}))
+    profile: Profile = "agent" if cell.server == "agent" else "extension"
     with (
-        Emulator(_store(), profile=cell.profile, token=f"{CANARY}-token") as emulator,
-        client_of(emulator.environment(), cell.transport),
+        Emulator(_store(), profile=profile, token=f"{CANARY}-token") as emulator,
+        token_of(emulator.environment(), snapstart=cell.server == "snapstart") as environment,
+        client_of(environment, cell.transport),
     ):
-        moment.prelude(emulator)
+        moment.prelude(asking, emulator)
         emulator.clear_requests()
         fault = faults.EVERY_FAULT[cell.fault]
         match = "" if isinstance(fault, faults.Refuse) else "middle"
         emulator.inject(fault, times=None if cell.lasts else 1, match=match)
         context = Context(remaining)
         with watched_logs() as log:
-            outcome, leaks = _outcome(moment.handler, context)
+            outcome, leaks = _outcome(asking, context)
         seconds = time.monotonic() - context.began
         attempts = sum("middle" in record.target for record in emulator.requests)
         return Seen(outcome, attempts, seconds, leaks or log.leaks > 0)
@@ -275,11 +361,11 @@ def _store() -> MemoryStore:
     return store
 
 
-def _outcome(handler: Callable[..., list[Database]], context: Context) -> tuple[str, bool]:
+def _outcome(asking: Asking, context: Context) -> tuple[str, bool]:
     """Invoke; say what came of it, and whether an error shows a value."""
     _events.clear()
     try:
-        got = handler(None, context)
+        got = asking.ask(context)
     except ResolutionError as error:
         return _classes(error), is_shown(error)
     right = all(item.password.get_secret_value() == f"{CANARY}-{item.name}" for item in got)
@@ -308,14 +394,16 @@ def run_all(cells: Sequence[Cell], workers: int = _WORKERS) -> Iterator[tuple[Ce
 def prepare_worker() -> None:
     """Load what the first fallback to `requests` would load (a cold start's cost, measured elsewhere); log nothing."""
     RequestsTransport().close()
+    __import__("boto3")
     logging.getLogger("lambdasecrets").addHandler(logging.NullHandler())
 
 
 def report(seen: Mapping[Cell, Seen]) -> list[str]:
-    """Write the matrix as lines of Markdown: a row for each fault, the worst of the servers and transports."""
+    """Write the matrix as lines of Markdown: a row for each fault, the worst of the servers, transports and ways."""
     squares: dict[tuple[str, bool], dict[str, list[Seen]]] = defaultdict(lambda: defaultdict(list))
     for cell, found in seen.items():
-        squares[cell.fault, cell.lasts][cell.moment].append(found)
+        if not cell.falls_back:
+            squares[cell.fault, cell.lasts][cell.moment].append(found)
     rows = [
         [f"`{fault}`", "lasts" if lasts else "once", *(_square(row.get(moment, [])) for moment in MOMENTS)]
         for (fault, lasts), row in squares.items()

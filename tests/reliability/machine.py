@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import sys
@@ -11,7 +12,11 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
+import requests
+
 from lambdasecrets import _resolver, use_session
+from lambdasecrets.dev._emulator.http_server import Connection
+from tests.serving import answer, serving
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 
@@ -33,17 +38,45 @@ class Context:
 
 @contextmanager
 def client_of(environment: Mapping[str, str], transport: str) -> Iterator[None]:
-    """Point this process at a server, over one transport, with no connection and no value from before."""
+    """Point this process at a server, over one transport, with no connection and no value from before.
+
+    Args:
+        environment: what leads to the server.
+        transport: `lean`, `requests`, or `session` for a Session of the user's.
+    """
     before = dict(os.environ)
-    os.environ.update(environment, LAMBDASECRETS_TRANSPORT=transport)
-    use_session(None)
+    os.environ.update(environment, LAMBDASECRETS_TRANSPORT="lean" if transport == "session" else transport)
+    session = requests.Session() if transport == "session" else None
+    use_session(session)
     try:
         yield
     finally:
         _resolver.find_resolver().close()
         use_session(None)
+        if session is not None:
+            session.close()
         os.environ.clear()
         os.environ.update(before)
+
+
+@contextmanager
+def token_of(environment: Mapping[str, str], *, snapstart: bool) -> Iterator[dict[str, str]]:
+    """Give an environment that leads to a server; under SnapStart its token comes from an endpoint."""
+    if not snapstart:
+        yield dict(environment)
+        return
+    token = environment["AWS_SESSION_TOKEN"]
+    body = json.dumps({"AccessKeyId": "made-up", "SecretAccessKey": "made-up", "Token": token}).encode()
+
+    def serve(connection: Connection) -> None:
+        while connection.read_request() is not None:
+            connection.send(answer(body))
+
+    with serving(serve) as server:
+        endpoint = f"http://127.0.0.1:{server.port}/credentials"
+        yield {name: value for name, value in environment.items() if name != "AWS_SESSION_TOKEN"} | {
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": endpoint
+        }
 
 
 def stamp() -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import multiprocessing
@@ -28,14 +29,15 @@ from typing import Annotated, Any
 from pydantic import BaseModel, SecretStr
 from typing_extensions import Self
 
-from lambdasecrets import LambdaSecretsError, Parameter, Secret, inject_secrets
+from lambdasecrets import LambdaSecretsError, Parameter, Secret, aresolve, inject_secrets, invocation, resolve
+from lambdasecrets._threads import IDLE_SECONDS
 from lambdasecrets._transports.requests import RequestsTransport
 from lambdasecrets.dev import faults
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import StoredParameter, StoredSecret
 from tests.reliability.canary import CANARY, LogWatch, is_shown, watched_logs
-from tests.reliability.faults import Profile, Transport
-from tests.reliability.machine import PAGE, Context, client_of, say, stamp, table, write_section
+from tests.reliability.faults import Profile, ServerName, Transport
+from tests.reliability.machine import PAGE, Context, client_of, say, stamp, table, token_of, write_section
 
 THREADS = 16
 ROTATION_SECONDS = 0.05
@@ -185,7 +187,7 @@ class Login(BaseModel, frozen=True):
 Got = dict[str, Login]
 
 
-class Wave(BaseModel):
+class Batch(BaseModel):
     """Four secrets."""
 
     first: Annotated[Login, Secret("soak/1")]
@@ -204,7 +206,7 @@ def _plain(event: dict[str, bool], context: object, *, login: Annotated[Login, S
 
 
 @inject_secrets
-def _wave(event: dict[str, bool], context: object, *, config: Wave) -> Got:
+def _batch(event: dict[str, bool], context: object, *, config: Batch) -> Got:
     return {f"soak/{number}": login for number, (_, login) in enumerate(config, 1)}
 
 
@@ -243,6 +245,24 @@ def _retried(event: dict[str, bool], context: object, *, login: Annotated[Login,
     return {"soak/retried": login}
 
 
+@inject_secrets
+async def _in_a_loop(event: dict[str, bool], context: object, *, login: Annotated[Login, Secret("soak/loop")]) -> Got:
+    return {"soak/loop": login}
+
+
+def _async(event: dict[str, bool], context: object) -> Got:
+    return asyncio.run(_in_a_loop(event, context))
+
+
+def _inside(event: dict[str, bool], context: object) -> Got:
+    with invocation(context):
+        return {"soak/inside": resolve(Secret("soak/inside"), Login)}
+
+
+def _in_coroutine(event: dict[str, bool], context: object) -> Got:
+    return {"soak/coroutine": asyncio.run(aresolve(Secret("soak/coroutine"), Login, context=context))}
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of invocation.
@@ -256,11 +276,20 @@ class Kind:
     age: float = 0.0
 
 
-_KINDS = (Kind(_plain), Kind(_wave), Kind(_aged, 0.4), Kind(_tolerant, 1.0))
+_KINDS = (
+    Kind(_plain),
+    Kind(_batch),
+    Kind(_aged, 0.4),
+    Kind(_tolerant, 1.0),
+    Kind(_async),
+    Kind(_inside),
+    Kind(_in_coroutine),
+)
 KINDS: Mapping[str, Sequence[Kind]] = {
     "extension": (*_KINDS, Kind(_parameters)),
     # The agent has no parameters; but it can pass its cache, which the extension cannot.
     "agent": (*_KINDS, Kind(_retried)),
+    "snapstart": (*_KINDS, Kind(_parameters)),
 }
 
 
@@ -398,14 +427,18 @@ class Leg:
         growth: bytes that the process may grow by after its warm-up.
     """
 
-    profile: Profile
+    server: ServerName
     transport: Transport
     invocations: int
     seconds: float
     growth: int = 4 * _MIB
 
 
-LEGS = (Leg("extension", "lean", 100_000, 180.0), Leg("agent", "requests", 40_000, 120.0))
+LEGS = (
+    Leg("extension", "lean", 100_000, 240.0),
+    Leg("agent", "requests", 40_000, 180.0),
+    Leg("snapstart", "session", 20_000, 120.0),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -489,12 +522,14 @@ def run(leg: Leg, threads: int = THREADS, seed: int = 1) -> Figures:
     tallies = [Tally() for _ in range(threads)]
 
     def work(tally: Tally, dice: Random) -> None:
-        kinds = KINDS[leg.profile]
+        kinds = KINDS[leg.server]
         while next(turns) < leg.invocations and time.monotonic() < ends:
             event = {"is_refused": dice.randrange(100) < _REJECTED_PER_CENT}
             tally.invoke(dice.choice(kinds), event, dice.choice(_REMAINING_SECONDS))
 
-    with server(leg.profile, seed) as (environment, stop):
+    profile: Profile = "agent" if leg.server == "agent" else "extension"
+    is_snapstart = leg.server == "snapstart"
+    with server(profile, seed) as (led, stop), token_of(led, snapstart=is_snapstart) as environment:
         before = size()
         with watched_logs() as log, Metronome() as metronome:
             # The client knows the server's TTL from the environment, as in Lambda: it decides how a wave is sent.
@@ -505,6 +540,7 @@ def run(leg: Leg, threads: int = THREADS, seed: int = 1) -> Figures:
                 end = size()
                 for future in done:
                     future.result()
+        time.sleep(IDLE_SECONDS + _LOOK_SECONDS)  # the library's own threads end when there is nothing to do
         closed = size()
         played = stop()
     total = Tally()
@@ -527,7 +563,7 @@ def _watched(leg: Leg, tallies: Sequence[Tally], is_over: Callable[[], bool]) ->
         if done * 20 // leg.invocations > shown:
             shown = done * 20 // leg.invocations
             wrong = sum(tally.wrong + tally.foreign + tally.leaks for tally in tallies)
-            say(f"{leg.profile} over {leg.transport}: {done} of {leg.invocations} invocations, {wrong} wrong")
+            say(f"{leg.server} over {leg.transport}: {done} of {leg.invocations} invocations, {wrong} wrong")
     return warm or size()
 
 
@@ -537,7 +573,7 @@ def main(page: Path = PAGE, legs: Sequence[Leg] = LEGS) -> int:
     wrong: list[str] = []
     for leg in legs:
         figures = run(leg)
-        title = f"The {leg.profile}, over the {leg.transport} transport"
+        title = f"The {leg.server}, over the {leg.transport} transport"
         lines += ["", f"### {title}", "", *table(["", "measured"], figures.rows())]
         wrong += [f"{title}: {problem}" for problem in figures.problems()]
     for line in [*lines, *wrong]:

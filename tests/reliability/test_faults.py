@@ -19,15 +19,19 @@ SAMPLE = [
     next(cell for cell in CELLS[number % 20 :: 20] if cell.fault == fault and cell.lasts)
     for number, fault in enumerate(EVERY_FAULT)
 ]
-VALUE = Cell("chunked", lasts=False, moment="first", profile="agent", transport="lean")
-ERROR = Cell("not-json", lasts=False, moment="first", profile="agent", transport="lean")
+VALUE = Cell("chunked", lasts=False, moment="first", server="agent", transport="lean")
+ERROR = Cell("not-json", lasts=False, moment="first", server="agent", transport="lean")
 PAGE = "<!-- faults -->\n<!-- /faults -->\n"
 
 
 def test_the_table_has_every_fault() -> None:
     """A fault that the emulator learns must get its row, and every square of the matrix is a cell."""
     assert EVERY_FAULT.keys() == faults.ANSWER_TABLE.keys() == faults.LEAN_TABLE.keys()
-    assert len(set(CELLS)) == len(EVERY_FAULT) * 2 * len(faults.MOMENTS) * 2 * 2
+    squares = {(cell.fault, cell.lasts, cell.moment, cell.server, cell.transport) for cell in CELLS}
+    assert len(squares) == len(EVERY_FAULT) * 2 * len(faults.MOMENTS) * 3 * 3
+    for number, part in enumerate((faults.MOMENTS, faults.SERVERS, faults.TRANSPORTS)):
+        met = {(cell.way, cell.fault, (cell.moment, cell.server, cell.transport)[number]) for cell in CELLS}
+        assert len(met) == len(faults.WAYS) * len(EVERY_FAULT) * len(part)
 
 
 @pytest.mark.parametrize("cell", SAMPLE, ids=str)
@@ -41,7 +45,7 @@ def test_a_fault_ends_as_the_table_says(cell: Cell) -> None:
 def test_a_stale_value_serves_where_the_error_is_transient() -> None:
     """After a value was held, a transient error comes to `stale`; any other stays what it is."""
     transient, permanent = (
-        Cell(fault, lasts=True, moment="after stale", profile="agent", transport="lean")
+        Cell(fault, lasts=True, moment="after stale", server="agent", transport="lean")
         for fault in ("hang", "no-fields")
     )
     assert [expected(transient).outcome, expected(permanent).outcome] == ["stale", "ProtocolError"]
@@ -79,7 +83,7 @@ def test_a_cell_off_the_table_is_a_failure(
     """The run fails where a cell is not as expected, and names it; squares that differ show what they had."""
     page = tmp_path / "page.md"
     page.write_text(PAGE, encoding="utf-8")
-    other = Cell("chunked", lasts=False, moment="first", profile="agent", transport="requests")
+    other = Cell("chunked", lasts=False, moment="first", server="agent", transport="requests")
     played = [(VALUE, Seen("value", 1, 0.1)), (other, Seen("value", 2, 0.2))]
     monkeypatch.setattr(faults, "run_all", lambda cells, workers: iter(played))
 

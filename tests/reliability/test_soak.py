@@ -39,14 +39,14 @@ FIGURES = Figures(
 
 
 @linux_only
-@pytest.mark.parametrize("leg", SHORT, ids=lambda leg: f"{leg.profile} over {leg.transport}")
+@pytest.mark.parametrize("leg", SHORT, ids=lambda leg: f"{leg.server} over {leg.transport}")
 def test_every_value_is_right(leg: Leg, capsys: pytest.CaptureFixture[str]) -> None:
     """Threads under random faults get right values only, show none, and leave no thread and no socket."""
     figures = soak.run(leg)
     # A deadline is missed by the library, or by a machine that does other things beside: `make soak` tells them apart.
     assert replace(figures, missed=0).problems() == []
     assert figures.invocations == leg.invocations
-    assert f"{leg.profile} over {leg.transport}: " in capsys.readouterr().out
+    assert f"{leg.server} over {leg.transport}: " in capsys.readouterr().out
 
 
 @linux_only
