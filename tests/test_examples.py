@@ -55,7 +55,12 @@ RESULTS: list[tuple[str, Any, Any]] = [
     ),
 ]
 RUN_BELOW = {"powertools", "shortest", "testing"}
-RUN_BY_OTHERS = {"rotation", "validators", "values"}  # test_examples_rotation.py; test_docs.py, as a page shows results
+RUN_BY_OTHERS = {
+    "compose",
+    "rotation",
+    "validators",
+    "values",
+}  # test_examples_rotation.py; test_docs.py, as a page shows results
 
 
 @pytest.fixture(autouse=True)
