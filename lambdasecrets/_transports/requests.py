@@ -219,9 +219,9 @@ class _Exchange:
         for paths in lanes:
             session = self._renewed_session() if self._anew else self._session
             for path in paths:
-                if self.is_over:
-                    return
                 outcome = self._ask(session, path)
+                if self.is_over:
+                    return  # what came of it is the doing of `end`
                 if isinstance(outcome, BaseException):
                     # Raised here, where no exception of a library below becomes its context.
                     raise outcome

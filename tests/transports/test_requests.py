@@ -25,7 +25,7 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 
 from lambdasecrets._hiding import Token
 from lambdasecrets._transports.base import Address, Answer, Fault
-from lambdasecrets._transports.requests import _FAULTS, RequestsTransport, _prepared, fault_of
+from lambdasecrets._transports.requests import _FAULTS, RequestsTransport, _prepared, _shut, _Socket, fault_of
 from lambdasecrets._wire import TOKEN_HEADER, secret_path
 from lambdasecrets.dev._emulator.http_server import Connection
 from lambdasecrets.dev.emulator import Emulator
@@ -174,32 +174,29 @@ def exchange(
     return {path: it[:2] if isinstance(it, Answer) else it for path, it in got.items()}
 
 
-def drip(data: bytes) -> Callable[[Connection], None]:
-    """Serve bytes, one each 50 ms."""
+def drip(begins: bytes) -> Callable[[Connection], None]:
+    """Begin an answer, and go on with a byte each 50 ms."""
 
     def serve(connection: Connection) -> None:
         connection.read_request()
-        for byte in data:
-            connection.send(bytes([byte]))
+        connection.send(begins)
+        while True:
+            connection.send(b"x")
             connection.wait(0.05)
 
     return serve
 
 
 @pytest.mark.parametrize(
-    "data",
-    [b"HTTP/1.1 200 OK\r\nX: " + b"x" * 1000, answer(b"")[:-5] + b"1000\r\n\r\n" + b"x" * 1000],
-    ids=["head", "body"],
+    "begins", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"], ids=["head", "body"]
 )
-def test_the_time_of_any_session_is_bounded(session: requests.Session, data: bytes) -> None:
+def test_the_time_of_any_session_is_bounded(session: requests.Session, begins: bytes) -> None:
     """A drip over a Session of one's own costs the time that there is; its thread ends with the connection."""
     transport = RequestsTransport(session)
-    with serving(drip(data)) as server:
+    with serving(drip(begins)) as server:
         began = monotonic()
-        assert exchange(transport, server.port, ["/1", "/2"], seconds=SHORT_SECONDS) == {
-            "/1": Fault.TIMED_OUT,
-            "/2": Fault.TIMED_OUT,
-        }
+        got = exchange(transport, server.port, ["/1", "/2"], seconds=SHORT_SECONDS)
+        assert got == {"/1": Fault.TIMED_OUT, "/2": Fault.TIMED_OUT}
         assert monotonic() - began < LATE_SECONDS
     until(lambda: not own_threads())
 
@@ -649,3 +646,79 @@ def test_a_descriptor_that_is_missing() -> None:
     wrapped = urllib3.exceptions.NewConnectionError(cast("Any", None), "failed")
     wrapped.__cause__ = cause
     assert fault_of(requests.ConnectionError(wrapped)) is Fault.EXHAUSTED
+
+
+# --- Whose exception it is ----------------------------------------------------------------------------------------
+
+
+class Ringing:
+    """A file, and a socket, during whose calls a signal handler raises."""
+
+    def peek(self, size: int) -> bytes:
+        raise OSError("mine")
+
+    def shutdown(self, how: int) -> None:
+        raise OSError("mine")
+
+
+def test_a_surplus_that_cannot_be_looked_for() -> None:
+    """A file that fails while it is looked at has no surplus; an exception of a signal handler's goes on."""
+    ours, theirs = socket.socketpair()
+    with theirs, _Socket(ours.family, ours.type, fileno=ours.detach()) as plain:
+        with plain.makefile("rb") as file:
+            plain.look_for_surplus(file)
+            plain.settimeout(0.0)
+            with pytest.raises(TimeoutError):
+                file.read(1)
+            plain.look_for_surplus(file)  # it says that it cannot be read after a timeout
+        with pytest.raises(OSError, match="mine"):
+            plain.look_for_surplus(Ringing())
+        assert not plain.is_soiled
+
+
+def test_a_connection_that_cannot_be_shut() -> None:
+    """A connection that has ended by itself needs no end; an exception of a signal handler's goes on."""
+    with socket.socket() as unconnected:
+        _shut(unconnected)
+    with pytest.raises(OSError, match="mine"):
+        _shut(cast("socket.socket", Ringing()))
+
+
+class Waiting(io.BytesIO):
+    """A body that takes long, of an adapter without connections."""
+
+    def __init__(self, may_end: threading.Event) -> None:
+        super().__init__(b"made up")
+        self._may_end = may_end
+
+    def read(self, size: int | None = -1) -> bytes:
+        self._may_end.wait(SECONDS)
+        return super().read(size)
+
+
+def test_the_time_of_any_body_is_bounded(session: requests.Session) -> None:
+    """A body that no connection brings is waited for no longer than there is time."""
+    may_end = threading.Event()
+
+    class Slow(Sleeping):
+        def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+            made = super().send(request, *args, **kwargs)
+            made.raw = Waiting(may_end)
+            return made
+
+    session.mount("http://", adapter := Slow())
+    adapter.may_answer.set()
+    assert exchange(RequestsTransport(session), 1, ["/"], seconds=SHORT_SECONDS) == {"/": Fault.TIMED_OUT}
+    may_end.set()
+    until(lambda: not own_threads())
+
+
+def test_pools_that_need_no_locks(session: requests.Session) -> None:
+    """Adapters of other kinds for other schemes, and pools that are closed, are passed over."""
+    session.mount("other://", Sleeping())
+    transport = RequestsTransport(session)
+    with serving(echo) as server:
+        exchange(transport, server.port, ["/1"])
+        pool_of(session, server.port).close()
+        transport.forget_parent()
+        assert exchange(transport, server.port, ["/2"]) == {"/2": (200, b"/2")}

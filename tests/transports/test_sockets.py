@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Mapping, Sequence
 from time import monotonic, sleep
+from typing import cast
 
 import pytest
 
@@ -349,3 +350,110 @@ def test_nothing_to_ask_for() -> None:
     with serving(echo) as server:
         assert exchange(LeanTransport(Recording), server.port, []) == {}
         assert server.connections == 0
+
+
+# --- Several batches on a connection ------------------------------------------------------------------------------
+
+
+LONG_PATHS = [f"/{number}-" + "x" * 9000 for number in range(4)]
+"""Two of them are as much as is sent before answers are read."""
+
+
+@pytest.mark.parametrize(("extra", "certain"), [(answer(b"another's"), [False, False, True, True]), (b"", [True] * 4)])
+def test_a_batch_goes_over_another_connection_where_one_has_a_surplus(extra: bytes, certain: list[bool]) -> None:
+    """What came unasked between two batches of a lane answers nothing in the second; an end does no harm."""
+
+    def serve(connection: Connection) -> None:
+        count = 0
+        while (request := connection.read_request()) is not None:
+            count += 1
+            is_spoilt = count == 2 and connection.number == 1
+            connection.send(answer(request.target[:2].encode()) + (extra if is_spoilt else b""))
+            if is_spoilt and not extra:
+                return
+
+    transport = LeanTransport(Recording)
+    with serving(serve) as server:
+        got = transport.exchange(Address("127.0.0.1", server.port), [LONG_PATHS], {}, SECONDS)
+        transport.close()
+    answers = [got[path] for path in LONG_PATHS]
+    assert [it.body for it in answers if isinstance(it, Answer)] == [b"/0", b"/1", b"/2", b"/3"]
+    assert [it.certain for it in answers if isinstance(it, Answer)] == certain
+
+
+def test_a_batch_leaves_a_connection_over_the_limit() -> None:
+    """A lane whose connection answers 429 sends its next batch over another."""
+
+    def serve(connection: Connection) -> None:
+        while (request := connection.read_request()) is not None:
+            status = "429 Too Many Requests" if connection.number == 1 else "200 OK"
+            connection.send(answer(request.target[:2].encode(), status=status))
+
+    transport = LeanTransport(Recording)
+    with serving(serve) as server:
+        got = exchange(transport, server.port, LONG_PATHS)
+        transport.close()
+    assert list(got.values()) == [(429, b"/0"), (429, b"/1"), (200, b"/2"), (200, b"/3")]
+
+
+def test_a_surplus_behind_the_last_answer() -> None:
+    """What comes behind an answer that ends its connection makes it doubtful too."""
+    with serving(repeating(answer(b"{}", "Connection: close") + answer(b"{}"))) as server:
+        got = LeanTransport(Recording).exchange(Address("127.0.0.1", server.port), [["/"]], {}, SECONDS)
+    assert got == {"/": Answer(200, b"{}", certain=False)}
+
+
+def test_a_body_that_ends_with_its_connection_is_bounded() -> None:
+    """A body without a length is read up to the limit, and no further."""
+    with serving(repeating(b"HTTP/1.0 200 OK\r\n\r\n" + b"x" * ((1 << 20) + 1))) as server:
+        assert exchange(LeanTransport(Recording), server.port, ["/"]) == {"/": Fault.TOO_LARGE}
+
+
+def test_no_body_where_nothing_says_how_long_it_is() -> None:
+    """A head without a length and without a body behind it is one that was cut, for all that can be known."""
+    with serving(repeating(b"HTTP/1.1 200 OK\r\n\r\n")) as server:
+        assert exchange(LeanTransport(Recording), server.port, ["/"]) == {"/": Fault.LOST}
+
+
+# --- Whose exception it is ----------------------------------------------------------------------------------------
+
+
+class Ringing:
+    """A socket, and a list of connections, during whose calls a signal handler raises."""
+
+    family = socket.AF_UNIX
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def recv(self, *_: object) -> bytes:
+        raise self._error
+
+    def pop(self) -> None:
+        raise self._error
+
+    def fileno(self) -> int:
+        return 0
+
+    def settimeout(self, seconds: float) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def test_a_surplus_that_cannot_be_looked_for() -> None:
+    """A connection that breaks while it is looked at has no surplus; an exception of a signal handler's goes on."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        connection = sockets._Connection(ours)
+        assert not connection.has_surplus()  # nothing has come, and it does not wait
+    ringing = sockets._Connection(cast("socket.socket", Ringing(OSError("mine"))))
+    with pytest.raises(OSError, match="mine"):
+        ringing.has_surplus()
+
+
+def test_an_exception_while_a_connection_is_taken() -> None:
+    """An IndexError that is not the empty pool's goes on."""
+    transport = LeanTransport(Recording)
+    transport._idle[Address("127.0.0.1", 1)] = cast("list[sockets._Connection]", Ringing(IndexError("mine")))
+    with pytest.raises(IndexError, match="mine"):
+        exchange(transport, 1, ["/"])
