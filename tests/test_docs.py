@@ -30,6 +30,7 @@ PUBLIC_MODULES = (
     "lambdasecrets.dev.emulator",
     "lambdasecrets.dev.faults",
     "lambdasecrets.dev.stores",
+    "lambdasecrets.settings",
     "lambdasecrets.testing",
 )
 ERRORS = [item for item in vars(errors).values() if inspect.isclass(item) and issubclass(item, Exception)]

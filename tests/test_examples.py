@@ -46,6 +46,7 @@ RESULTS: list[tuple[str, Any, Any]] = [
     ),
     ("methods_async/app.py:handler", {}, {"currency": "EUR", "api_key_configured": True}),
     ("methods_async/app.py:async_handler", {"items": ["tea", "jam"]}, ["tea: 5 EUR", "jam: 5 EUR"]),
+    ("settings/app.py:handler", {}, {"database": "db.internal", "page_size": 25, "log_level": "INFO"}),
     ("caching/app.py:handler", {}, {"api_key_configured": True}),
     ("connection_pool/app.py:handler", {}, {"logged_in": True, "sessions_made": 1}),
     (
