@@ -21,14 +21,11 @@ from lambdasecrets.dev.faults import EVERY_FAULT, Fault, Refuse, Reply
 from lambdasecrets.dev.invoke import Target
 from lambdasecrets.dev.stores import MemoryStore, SecretsFile, load_secrets_file
 from lambdasecrets.errors import (
-    AwsUnavailableError,
-    CredentialsUnavailableError,
     EventLoopError,
     LambdaSecretsError,
     RefreshUnavailableError,
     Subject,
     TooManyOpenFilesError,
-    UnsupportedByExtensionError,
 )
 from tests.pages import ROOT
 
@@ -90,6 +87,18 @@ SCENES = {
     "MarkedForDeletionError": _by_agent(fault=_agent_error("InvalidRequestException", _MARKED)),
     "AccessDeniedError": _by_agent(change=lambda store: store.deny(DATABASE)),
     "DecryptionError": _by_agent(fault=_agent_error("DecryptionFailure")),
+    "CredentialsUnavailableError": Scene(
+        fault=Reply(500, b"no credentials now"),
+        variables={
+            "AWS_SESSION_TOKEN": None,
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:{port}/credentials",
+        },
+    ),
+    "AwsUnavailableError": Scene(
+        injected=("database",),
+        fault=EVERY_FAULT["refuse"],
+        variables={"LAMBDASECRETS_FALLBACK": "aws", "LAMBDASECRETS_TIMEOUT": "3"},
+    ),
     "CredentialsRejectedError": _by_agent(fault=_agent_error("ExpiredTokenException")),
     "UnresolvedError": Scene(change=lambda store: store.deny(DATABASE)),
     "InvalidValueError": Scene(
@@ -102,10 +111,7 @@ _SUBJECT = Subject("app.handler", ("database",), (f"Secret('{{STAGE}}/orders/dat
 MADE = {
     error.__class__.__name__: error
     for error in (
-        CredentialsUnavailableError(_SUBJECT, "answered 500"),
-        AwsUnavailableError(_SUBJECT, "https://secretsmanager.eu-central-1.amazonaws.com", "ConnectTimeoutError"),
         TooManyOpenFilesError(_SUBJECT),
-        UnsupportedByExtensionError(_SUBJECT),
         RefreshUnavailableError(_SUBJECT),
         EventLoopError(),
     )
@@ -142,7 +148,7 @@ def error_of(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> LambdaSecretsErro
     scene.change(file.store)
     with served(file, monkeypatch, scene.profile) as emulator:
         for name, value in scene.variables.items():
-            monkeypatch.delenv(name) if value is None else monkeypatch.setenv(name, value)
+            monkeypatch.delenv(name) if value is None else monkeypatch.setenv(name, value.format(port=emulator.port))
         if scene.fault is not None:
             emulator.inject(scene.fault, times=None)
         handler: Callable[..., object] = Target.parse(f"{QUICKSTART}/app.py:handler").load()
