@@ -55,7 +55,7 @@ RESULTS: list[tuple[str, Any, Any]] = [
         {"api_key_configured": True, "asked": ["/secretsmanager/get?secretId=orders%2Fstripe"]},
     ),
 ]
-RUN_BELOW = {"powertools", "shortest", "testing"}
+RUN_BELOW = {"agent", "powertools", "shortest", "testing"}
 RUN_BY_OTHERS = {
     "compose",
     "rotation",
@@ -108,6 +108,17 @@ def test_resolving_outside_a_handler(monkeypatch: pytest.MonkeyPatch) -> None:
     """A config model and a version of a secret are to be had in a script."""
     with opened("config_model/app.py:report", monkeypatch) as (report, _, _):
         assert report() == "db.internal, before the last rotation old-db.internal"
+
+
+def test_the_service_beside_the_agent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service, and a function, read our own secret and one of another account, with its role."""
+    file = load_secrets_file(EXAMPLES / "agent/secrets.toml")
+    with served(file, monkeypatch, "agent"):
+        connect: Callable[..., Any] = Target.parse(f"{EXAMPLES}/agent/app.py:connect").load()
+        handler = Target.parse(f"{EXAMPLES}/agent/app.py:handler").load()
+
+        assert connect() == {"database": "db.internal", "partner_key_configured": True}
+        assert handler({}, None) == "orders@db.internal"
 
 
 def test_one_session_for_each_version(monkeypatch: pytest.MonkeyPatch) -> None:
