@@ -12,6 +12,7 @@ from lambdasecrets import _log, _settings
 from lambdasecrets._clock import Moment
 from lambdasecrets._sources.request import RawValue
 from lambdasecrets.errors import (
+    AwsUnavailableError,
     CredentialsUnavailableError,
     DeadlineExceededError,
     ExtensionNotReadyError,
@@ -46,6 +47,7 @@ TRANSIENT = (
     DeadlineExceededError,
     ServerError,
     CredentialsUnavailableError,
+    AwsUnavailableError,
     # Not certainly transient: but when AWS cannot be reached, this is all that the extension says.
     UnresolvedError,
 )

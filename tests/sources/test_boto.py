@@ -23,7 +23,7 @@ from lambdasecrets.dev._emulator.http_server import Connection
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore
 from lambdasecrets.errors import Subject
-from tests.serving import answer, serving
+from tests.serving import answer, repeating, serving
 
 SECONDS = 30.0
 OWN_ROLE = "arn:aws:iam::123456789012:role/own"
@@ -221,6 +221,18 @@ def test_no_proxy_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
             lead_to(endpoint, monkeypatch)
             assert text(fetch(Secret("s"))) == "text"
     assert heard == ["/", "/", "http://far.invalid/"]
+
+
+def test_follows_no_redirect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A redirect of an endpoint's leads nowhere: what it names would get the token."""
+    heard: list[str] = []
+    with noting(heard) as elsewhere:
+        moved = answer(b"", f"Location: {elsewhere}/", status="307 Temporary Redirect")
+        with serving(repeating(moved)) as server:
+            lead_to(f"http://127.0.0.1:{server.port}", monkeypatch)
+            got = fetch(Secret("s"))
+    assert isinstance(got, errors.ResolutionError)
+    assert heard == []
 
 
 def test_a_proxy_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -754,6 +754,22 @@ def test_a_handler_under_a_stand_in(store: MemoryStore, monkeypatch: pytest.Monk
     assert (before, after, asked) == (["first"], ["first", "second"], ["db"])
 
 
+def test_the_last_good_value_when_aws_cannot_be_reached_either(
+    emulator: Emulator, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `fallback` a stale value serves once AWS itself cannot be reached, and not before it was asked."""
+    store.put_secret("db", "first")
+
+    @inject_secrets(fallback="aws", stale_if_error=60, timeout=2)
+    def handler(event: Any, context: Any, *, password: Annotated[str, Secret("db")]) -> str:
+        return password
+
+    handler({}, None)
+    emulator.inject(faults.Reply(500, b""), times=None)
+    lead_to("http://127.0.0.1:1", monkeypatch)
+    assert handler({}, None) == "first"
+
+
 def test_a_rotated_secret_runs_the_handler_once_more(emulator: Emulator, stale: Any) -> None:
     """A handler that fails with an old value gets the new one from AWS, and keeps it while the extension is behind."""
     database = Database("second")
