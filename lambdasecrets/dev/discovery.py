@@ -22,11 +22,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from lambdasecrets import _signature
 from lambdasecrets._decorator import PLAN
 from lambdasecrets._signature import Config, Plan, value_plan
-from lambdasecrets.dev.environment import HIDDEN_FILES, find_credential_variables
+from lambdasecrets.dev.environment import HIDDEN_FILES, change_environment, find_credential_variables
 from lambdasecrets.errors import LambdaSecretsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from types import ModuleType
 
     from lambdasecrets._declarations import Parameter, Secret
@@ -262,7 +263,7 @@ def discover(
     targets = tuple(targets)
     sources = [source for text in targets for source in _find_sources(text, root)]
     looks: list[_Look] = []
-    with _import_environment(variables or {}), redirect_stdout(sys.stderr):
+    with _prepare_environment(variables or {}), redirect_stdout(sys.stderr):
         for folder in dict.fromkeys(source.root for source in sources):
             modules = _Modules(folder)
             with modules.importable():
@@ -632,14 +633,6 @@ def _list_models(nodes: Iterable[Node]) -> Iterator[Any]:
             yield from _list_models(node.fields.values())
 
 
-@contextmanager
-def _import_environment(variables: Mapping[str, str]) -> Generator[None]:
-    before = dict(os.environ)
-    for name in find_credential_variables(before):
-        del os.environ[name]
-    os.environ.update({**_GIVEN_UNLESS_SET, **os.environ, **_GIVEN, **variables})
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+def _prepare_environment(variables: Mapping[str, str]) -> AbstractContextManager[None]:
+    unset = {name: text for name, text in _GIVEN_UNLESS_SET.items() if name not in os.environ}
+    return change_environment({**unset, **_GIVEN, **variables}, without=find_credential_variables(os.environ))

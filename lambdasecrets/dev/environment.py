@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Generator, Iterable, Mapping
 
-__all__ = ["HIDDEN_FILES", "PROFILE_VARIABLES", "find_credential_variables"]
+__all__ = ["HIDDEN_FILES", "PROFILE_VARIABLES", "change_environment", "find_credential_variables"]
 
 PROFILE_VARIABLES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
 """Who gives one of these wants the credentials of a profile in files of their own."""
@@ -49,3 +50,41 @@ def find_credential_variables(names: Iterable[str]) -> list[str]:
 
 def _is_harmless(name: str) -> bool:
     return name in _HARMLESS or name.startswith(_HARMLESS_PREFIXES)
+
+
+@contextmanager
+def change_environment(variables: Mapping[str, str], *, without: Iterable[str] = ()) -> Generator[None]:
+    """Set variables and take others away, for a while; what else changes meanwhile stays.
+
+    Args:
+        variables: to be set.
+        without: to be taken away, unless they are set.
+
+    Raises:
+        ValueError: a name or a text that no environment takes; it says which name.
+    """
+    names = {*without, *variables}
+    before = {name: os.environ.get(name) for name in names}
+    try:
+        for name in names:
+            os.environ.pop(name, None)
+        for name, value in variables.items():
+            _set_variable(name, value)
+        yield
+    finally:
+        for name, text in before.items():
+            if text is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = text
+
+
+def _set_variable(name: str, value: str) -> None:
+    try:
+        os.environ[name] = value
+    except (OSError, ValueError):
+        why = "no system takes this name or value"
+    else:
+        return
+    # Raised out here: the error above can hold the value.
+    raise ValueError(f"cannot set the environment variable {name!r}: {why}.")

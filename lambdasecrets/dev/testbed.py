@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 from lambdasecrets import _resolver, testing
 from lambdasecrets.dev.context import LambdaContext
 from lambdasecrets.dev.emulator import Emulator, RequestRecord
-from lambdasecrets.dev.environment import HIDDEN_FILES, find_credential_variables
+from lambdasecrets.dev.environment import HIDDEN_FILES, change_environment, find_credential_variables
 from lambdasecrets.dev.faults import EVERY_FAULT
 from lambdasecrets.dev.stores import MemoryStore, SecretsFile, StoreError, load_secrets_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from typing_extensions import Self
@@ -295,28 +296,17 @@ def run_extension(file: str | Path | None = None, profile: Profile = "extension"
     server.serve(loaded.store)
     extension = SecretsExtension(server, loaded.store, {**server.emulator.environment(), **loaded.environment})
     try:
-        with _environment(extension.environment), _observed(extension):
+        with _lead_to(extension), _observed(extension):
             yield extension
     finally:
         server.serve(MemoryStore())
         _IDLE.setdefault(profile, []).append(server)
 
 
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Generator[None]:
+def _lead_to(extension: SecretsExtension) -> AbstractContextManager[None]:
+    """Set the variables that lead to a stand-in, and take away those that lead to an account."""
     credentials = find_credential_variables(os.environ)
-    before = {name: os.environ.get(name) for name in (*credentials, *HIDDEN_FILES, *variables)}
-    for name in credentials:
-        del os.environ[name]
-    os.environ.update({**HIDDEN_FILES, **variables})
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+    return change_environment({**HIDDEN_FILES, **extension.environment}, without=credentials)
 
 
 @contextmanager

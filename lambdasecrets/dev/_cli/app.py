@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lambdasecrets.dev._cli import invoke, policy, serve
+from lambdasecrets.dev._cli import check, invoke, policy, serve
 from lambdasecrets.dev._cli.project import read_defaults
 
 # Plain help and errors, the same in every terminal; no pretty tracebacks, because they show locals.
@@ -38,6 +38,7 @@ def lambdasecrets(
     context.default_map = read_defaults(context.command)
 
 
+app.command("check", epilog=check.EXAMPLES)(check.check_values)
 app.command("policy", epilog=policy.EXAMPLES)(policy.write_policy)
 app.command("invoke", epilog=invoke.EPILOG)(invoke.invoke_command)
 app.command("serve", epilog=serve.EPILOG)(serve.serve)

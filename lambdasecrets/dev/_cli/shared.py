@@ -1,5 +1,6 @@
 """What commands have in common: arguments, exit codes, and how they end."""
 
+import logging
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +52,20 @@ def refuse_bad_input() -> Generator[None]:
         yield
     except (InputError, SecretsFileError) as error:
         end(f"Error: {error}", EXIT_BAD_INPUT)
+
+
+@contextmanager
+def hide_logs() -> Generator[None]:
+    """Keep what the library and the stand-in log off the terminal: the command says itself what it has seen."""
+    logger, handler = logging.getLogger("lambdasecrets"), logging.NullHandler()
+    before = logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = before
 
 
 def report_failures(discovery: Discovery) -> None:
