@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args, get_origin
 from urllib.parse import urlsplit
 
-from lambdasecrets import resolve, testing
+from lambdasecrets import _resolver, resolve
 from lambdasecrets._declarations import TENANT, Parameter, Secret, VariableFault, bind, written
 from lambdasecrets._signature import Config
 from lambdasecrets._sources.refusals import read_refusal
@@ -260,8 +260,8 @@ def _serve(source: Source, placeholders: Mapping[str, str], declaration: Declara
             stack.enter_context(change_environment({**server, **source.environment, **given}))
         except ValueError as error:
             raise InputError(str(error)) from None
-        testing.forget()
-        stack.callback(testing.forget)
+        _resolver.forget()
+        stack.callback(_resolver.forget)
         yield
 
 
