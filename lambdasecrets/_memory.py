@@ -20,6 +20,7 @@ from lambdasecrets.errors import (
     NotFoundError,
     ResolutionError,
     ServerError,
+    TooManyOpenFilesError,
     UnresolvedError,
 )
 
@@ -51,6 +52,9 @@ TRANSIENT = (
     # Not certainly transient: but when AWS cannot be reached, this is all that the extension says.
     UnresolvedError,
 )
+"""The failures of the server on this machine that may pass."""
+
+_SPARED = (*TRANSIENT, AwsUnavailableError, TooManyOpenFilesError)
 """The failures after which the last good value may serve."""
 
 
@@ -288,7 +292,7 @@ class Memory:
         self, entry: _CacheEntry, request: Request, error: ResolutionError, ages: Ages, moment: Moment
     ) -> tuple[SourcedValue | ResolutionError, _Warning | None]:
         """Give what a failure comes to, and what to warn of."""
-        if ages.stale and isinstance(error, TRANSIENT) and entry.raw is not None and entry.at is not None:
+        if ages.stale and isinstance(error, _SPARED) and entry.raw is not None and entry.at is not None:
             age = moment.since(entry.at)
             if 0.0 <= age <= ages.stale:
                 warning = _Warning("%s Serving the last good value, %.0f s old.", error, age)

@@ -14,6 +14,7 @@ from lambdasecrets._settings import Ages
 from lambdasecrets._sources.request import RawValue, Request
 from lambdasecrets.errors import (
     AccessDeniedError,
+    AwsUnavailableError,
     CredentialsUnavailableError,
     DeadlineExceededError,
     ExtensionNotReadyError,
@@ -27,6 +28,7 @@ from lambdasecrets.errors import (
     ServerError,
     Subject,
     TokenRejectedError,
+    TooManyOpenFilesError,
     UnresolvedError,
 )
 
@@ -46,6 +48,8 @@ TRANSIENT = [
     DeadlineExceededError(SUBJECT, 1.0, "timeout"),
     ServerError(SUBJECT, 500, 1, 1.0),
     CredentialsUnavailableError(SUBJECT, "answered 500"),
+    AwsUnavailableError(SUBJECT, "https://ssm.us-east-1.amazonaws.com", "ConnectTimeoutError"),
+    TooManyOpenFilesError(SUBJECT),
     UNRESOLVED,
 ]
 LASTING = [

@@ -151,7 +151,8 @@ PAGE = b"<html>It works!</html>"
         (400, b"[]", (errors.ProtocolError, f"the answer (400) {OF_ANOTHER}. {LISTENS}")),
         (400, b'{"__type": 1}', (errors.ProtocolError, f"the answer (400) {OF_ANOTHER}. {LISTENS}")),
         (204, b"", (errors.ProtocolError, f"the answer (204) {OF_ANOTHER}. {LISTENS}")),
-        (301, b"", (errors.ProtocolError, f"the answer (301) redirects, which is never followed. {LISTENS}")),
+        (300, b"", (errors.ProtocolError, f"the answer (300) redirects, which is never followed. {LISTENS}")),
+        (399, b"", (errors.ProtocolError, f"the answer (399) redirects, which is never followed. {LISTENS}")),
         (
             200,
             PAGE,
@@ -469,6 +470,12 @@ def test_what_was_seen_is_asked_again(clock: Clock, *, is_optional: bool, was_se
     error, asked = ask_until_it_ends(clock, Retry(Reason.REFUSED_BY_AWS, 400), request, was_seen=was_seen)
     assert isinstance(error, errors.UnresolvedError)
     assert (asked, "since it was read last" in error.why) == (attempts, was_seen)
+
+
+def test_what_nobody_says_was_seen_was_not(clock: Clock) -> None:
+    """Without a word of it, an optional value counts as never seen."""
+    request = wanted(Secret("s"), is_optional=True)
+    assert ask_until_it_ends(clock, Retry(Reason.REFUSED_BY_AWS, 400), request)[1] == 1
 
 
 def test_an_optional_value_is_busy_like_any_other(clock: Clock) -> None:
