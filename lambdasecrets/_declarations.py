@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import string
 from types import NoneType, UnionType
 from typing import (
     TYPE_CHECKING,
@@ -38,9 +37,9 @@ _PLACEHOLDER = rf"\{{({re.escape(TENANT)}|[A-Za-z_][A-Za-z0-9_]*)\}}"
 
 # Bytes to take away from a name, so that a name of which nothing is left has allowed characters only. Faster than a
 # pattern, and there is none to compile at import.
-_LETTERS = f"{string.ascii_letters}{string.digits}"
-_SECRET_CHARACTERS = f"{_LETTERS}/_+=.@-!".encode()
-_PARAMETER_CHARACTERS = f"{_LETTERS}.-_/".encode()
+_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_SECRET_CHARACTERS = _LETTERS + b"/_+=.@-!"
+_PARAMETER_CHARACTERS = _LETTERS + b".-_/"
 
 _LONGEST_SECRET = 512
 _LONGEST_PARAMETER = 1011
