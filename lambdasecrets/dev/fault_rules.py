@@ -63,12 +63,12 @@ def make_fault(settings: Mapping[str, object]) -> FaultRule:
     if fault is None:
         raise ValueError(f"there is no fault {name!r}: use one of {', '.join(EVERY_FAULT)}.")
     fields_of_it = {field.name: getattr(fault, field.name) for field in fields(fault) if field.name not in _FIXED}
-    known = {**fields_of_it, "times": 1, "match": ""}
+    known: dict[str, Any] = {**fields_of_it, "times": 1, "match": ""}
     given = {key: value for key, value in settings.items() if key != "name"}
     for key in given:
         if key not in known:
             raise ValueError(f"the fault {name!r} has no {key!r}: use {', '.join(known)}.")
-    values = {key: _convert(name, key, type(known[key]), value) for key, value in given.items()}
+    values = {key: _convert(name, key, known[key].__class__, value) for key, value in given.items()}
     rule = FaultRule(fault, values.pop("times", None), values.pop("match", ""))
     return rule._replace(fault=replace(fault, **values))
 

@@ -237,18 +237,33 @@ def invoke(
         with _environment(made_up, given), importable(target), closing(_resolver.find_resolver()):
             began = time.perf_counter()
             handler = target.load()
-            imported: float | None = _milliseconds_since(began)
+            import_milliseconds = _milliseconds_since(began)
             emulator.open_gate()
-            with _watched(on_resolve):
-                for _ in range(repeat):
-                    context = LambdaContext.from_environment(timeout, tenant_id=tenant_id, account=file.store.account)
-                    began = time.perf_counter()
-                    result = _call(handler, event, context, timeout)
-                    milliseconds = _milliseconds_since(began)
-                    invocation = Invocation(_as_json(result), milliseconds, imported)
-                    on_end(invocation)
-                    imported = None
+
+            def run(import_milliseconds: float | None) -> str:
+                context = LambdaContext.from_environment(timeout, tenant_id=tenant_id, account=file.store.account)
+                invocation = _invoke(handler, event, context, timeout, import_milliseconds)
+                on_end(invocation)
                 return invocation.result
+
+            with _watched(on_resolve):
+                result = run(import_milliseconds)
+                for _ in range(repeat - 1):
+                    result = run(None)
+                return result
+
+
+def _invoke(
+    handler: Callable[[Any, Any], Any],
+    event: Any,
+    context: LambdaContext,
+    timeout: float,
+    import_milliseconds: float | None,
+) -> Invocation:
+    began = time.perf_counter()
+    result = _call(handler, event, context, timeout)
+    milliseconds = _milliseconds_since(began)
+    return Invocation(_as_json(result), milliseconds, import_milliseconds)
 
 
 def _milliseconds_since(began: float) -> float:

@@ -4,7 +4,7 @@ import importlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lambdasecrets.dev._cli.console import end_for_input
 
@@ -37,9 +37,13 @@ def _settings(file: Path) -> Mapping[str, Any] | None:
     except ValueError as error:  # of TOML and of UTF-8; such a file is every other tool's trouble too
         end_for_input(f"{file}: cannot read it: {error}")
     found = content.get("tool", {}).get("lambdasecrets")
-    if found is not None and not isinstance(found, dict):
-        end_for_input(f"{file}, {_PLACE}]: expected a table.")
-    return found
+    return None if found is None else _table(found, f"{file}, {_PLACE}]")
+
+
+def _table(value: object, place: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        end_for_input(f"{place}: expected a table.")
+    return cast("dict[str, Any]", value)
 
 
 def _defaults(settings: Mapping[str, Any], group: Any, folder: Path) -> dict[str, dict[str, Any]]:
@@ -63,10 +67,8 @@ def _of(shared: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _own(settings: Mapping[str, Any], name: str, options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    own = settings.get(name, {})
     place = f"{folder / _FILE}, {_PLACE}.{name}]"
-    if not isinstance(own, dict):
-        end_for_input(f"{place}: expected a table.")
+    own = _table(settings.get(name, {}), place)
     for key in own:
         if key not in options:
             end_for_input(f"{place}: the command has no option {key!r}: use {', '.join(sorted(options))}.")
