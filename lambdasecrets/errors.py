@@ -1032,7 +1032,7 @@ class InvalidValueError(ResolutionError):
 
     Attributes:
         expected: the declared type, as written.
-        problems: what does not fit, without any part of the value.
+        problems: what does not fit, without any part of the value; of very many the first hundred.
     """
 
     expected: str
@@ -1042,7 +1042,8 @@ class InvalidValueError(ResolutionError):
         from lambdasecrets._words import advise, blames_the_type  # noqa: PLC0415 - needed only for what does not fit
 
         self.expected, self.problems = expected, tuple(problems)
-        listed = "".join(f"\n  - {problem}{_in_brackets(problem.words)}" for problem in self.problems)
+        lines = [f"\n  - {problem}{_in_brackets(problem.words)}" for problem in self.problems[:_MOST_LINES]]
+        listed = "".join(lines) + ("\n  - and more" if len(self.problems) > _MOST_LINES else "")
         is_type_at_fault = any(blames_the_type(problem.type) for problem in self.problems)
         what = f"the declared type {expected} fails" if is_type_at_fault else f"the value does not fit {expected}"
         super().__init__(
@@ -1050,6 +1051,10 @@ class InvalidValueError(ResolutionError):
             f"{what}{listed}\nThe value itself is not shown",
             advise([problem.type for problem in self.problems]),
         )
+
+
+_MOST_LINES = 20
+"""How many problems a message lists."""
 
 
 def _in_brackets(words: str) -> str:

@@ -518,6 +518,25 @@ def test_subjects_together() -> None:
     assert str(ALONE.joined(ALONE)) == str(ALONE)
 
 
+def test_words_of_a_problem() -> None:
+    """A problem says in words what was seen, or else what its type means."""
+    assert Problem(("port",), "int_parsing").words == "not a whole number"
+    assert Problem(("port",), "string_type", "a number where a text is declared").words == (
+        "a number where a text is declared"
+    )
+    assert Problem(("api_key",), "missing").words == "has no member 'api_key'"
+
+
+def test_many_problems() -> None:
+    """Of many problems a message lists the first twenty; the error has them."""
+    problems = [Problem((index,), "int_parsing") for index in range(21)]
+    lines = str(InvalidValueError(DATABASE, "list[int]", problems)).splitlines()
+    assert lines[1] == "  - 0: int_parsing (not a whole number)"
+    assert lines[20:22] == ["  - 19: int_parsing (not a whole number)", "  - and more"]
+    assert "and more" not in str(InvalidValueError(DATABASE, "list[int]", problems[:20]))
+    assert tuple(problems) == InvalidValueError(DATABASE, "list[int]", problems).problems
+
+
 def test_problem_shows_the_way() -> None:
     """A problem reads as the way to it and its type."""
     assert str(Problem(("hosts", 2, "*", "port"), "int_parsing")) == "hosts.2.*.port: int_parsing"

@@ -216,6 +216,12 @@ def test_a_key_that_is_a_number_is_no_index(declared: Any, text: str, places: li
     assert places == [place for place, _ in problems(declared, text)]
 
 
+def test_many_places() -> None:
+    """Of very many misfits the first hundred are looked at, each at the cost of one."""
+    found = _found(list[Database], json.dumps([{}] * 5000))
+    assert [problem.location for problem in found] == [(index, "host") for index in range(100)]
+
+
 # --- What ----------------------------------------------------------------------------------------------------------
 
 

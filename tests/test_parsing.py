@@ -963,6 +963,7 @@ def _revalidating(value: str) -> Any:
     [
         (int, "hunter2", ["int_parsing"]),
         (Literal["a"], "hunter2", ["literal_error"]),
+        (int, "\ufeff5", ["int_parsing"]),
         (Color, "hunter2", ["enum"]),
         (date, "hunter2", ["date_from_datetime_parsing"]),
         (uuid.UUID, "hunter2", ["uuid_parsing"]),
@@ -1093,6 +1094,14 @@ def test_message_of_a_type_that_fails(declared: Any, kind: str) -> None:
 
 class OwnError(Exception):
     pass
+
+
+def test_message_of_a_text_with_a_byte_order_mark() -> None:
+    """A byte order mark, which nobody sees, is named where a text does not fit."""
+    assert str(read(int, "\ufeff50")).splitlines()[1] == (
+        "  - int_parsing (not a whole number; it begins with a byte order mark (BOM))"
+    )
+    assert read(str, "\ufeff50") == "\ufeff50"
 
 
 def test_message_of_a_type_that_no_text_becomes() -> None:
