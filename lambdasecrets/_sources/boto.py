@@ -287,12 +287,19 @@ def _make_session(stand_in: str | None, on_load: Callable[[], None]) -> Any:
     else:
         # No file of the user's is read, so that no profile and no key of theirs can be used.
         session = Session(session_vars={**_NO_FILES, **_NO_PROFILE})
-        session.set_credentials(_MADE_UP_KEY, _MADE_UP_KEY, os.environ.get("AWS_SESSION_TOKEN"))
+        session.set_credentials(_MADE_UP_KEY, _MADE_UP_KEY, _read_token())
     session.register_component("data_loader", _make_loader(session.get_config_variable("data_path")))
     if "AWS_STS_REGIONAL_ENDPOINTS" not in os.environ:
         # Older versions ask the endpoint of us-east-1, to which a VPC elsewhere has no way.
         session.set_config_variable("sts_regional_endpoints", "regional")
     return session
+
+
+def _read_token() -> str | None:
+    """Read the session token that a stand-in gave out: beside the agent it can be in another variable, or a file."""
+    variable = "AWS_SESSION_TOKEN" if "AWS_SESSION_TOKEN" in os.environ else _settings.find_token_variable()
+    token = _settings.read_credential(variable) if variable else None
+    return None if token is None else token.reveal()
 
 
 @lru_cache(maxsize=2)

@@ -171,6 +171,20 @@ def test_the_token_is_read_for_every_use(
     assert isinstance(refused, errors.CredentialsRejectedError)
 
 
+def test_the_token_of_an_agent(store: MemoryStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A stand-in for the agent is asked with the token that the agent is asked with; without any it refuses."""
+    store.put_parameter("/p", "text")
+    with Emulator(store, profile="agent") as emulator:
+        for name, value in emulator.environment().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("AWS_SESSION_TOKEN")
+        refused = fetch(Parameter("/p"))
+        (tmp_path / "token").write_text(emulator.token)
+        monkeypatch.setenv("AWS_TOKEN", f"file://{tmp_path}/token")
+        assert text(fetch(Parameter("/p"))) == "text"
+    assert isinstance(refused, errors.CredentialsRejectedError)
+
+
 @pytest.mark.parametrize("variable", ["AWS_DEFAULT_REGION", "AWS_REGION"])
 def test_the_region_is_read_for_every_use(
     emulator: Emulator, headers: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch, variable: str

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any
 
 import pytest
@@ -690,6 +691,8 @@ def test_knows_whether_boto3_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     assert direct.is_installed()
     monkeypatch.setitem(sys.modules, "boto3", None)
     assert not direct.is_installed()
+    monkeypatch.setitem(sys.modules, "boto3", ModuleType("boto3"))
+    assert direct.is_installed()
 
 
 # --- Through a handler --------------------------------------------------------------------------------------------
