@@ -113,8 +113,7 @@ class AwsStore:
         """Return one version of a secret: see `Store.secret`."""
         wanted = {"SecretId": secret_id, "VersionId": version_id, "VersionStage": version_stage}
         given = {name: value for name, value in wanted.items() if value is not None}
-        client = self._secrets if role_arn is None else _ask(lambda: self._client_of(role_arn))
-        found = _ask(lambda: client.get_secret_value(**given))
+        found = self._ask_as(role_arn, lambda client: client.get_secret_value(**given))
         return StoredSecret(
             arn=found["ARN"],
             name=found["Name"],
@@ -124,6 +123,15 @@ class AwsStore:
             string=found.get("SecretString"),
             binary=found.get("SecretBinary"),
         )
+
+    def describe(self, secret_id: str, *, role_arn: str | None = None) -> dict[str, tuple[str, ...]]:
+        """Return the staging labels of each version of a secret, by its id.
+
+        Raises:
+            StoreError: it cannot be had; the code says why.
+        """
+        found = self._ask_as(role_arn, lambda client: client.describe_secret(SecretId=secret_id))
+        return {version: tuple(stages) for version, stages in found.get("VersionIdsToStages", {}).items()}
 
     def parameter(
         self, name: str, *, version: int | None = None, label: str | None = None, decrypt: bool = False
@@ -153,6 +161,10 @@ class AwsStore:
         credentials = self._session.get_credentials()
         token: str | None = None if credentials is None else credentials.get_frozen_credentials().token
         return token
+
+    def _ask_as(self, role_arn: str | None, ask: Callable[[Any], Any]) -> Any:
+        client = self._secrets if role_arn is None else _ask(lambda: self._client_of(role_arn))
+        return _ask(lambda: ask(client))
 
     def _client_of(self, role_arn: str) -> Any:
         with self._lock:

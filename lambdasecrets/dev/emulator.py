@@ -118,6 +118,7 @@ class Emulator:
             size=cache_size,
             max_connections=max_connections,
             stale_on_error=self._profile.serves_stale,
+            describes=self._profile.describes,
         )
         self._aws = AwsApi(store)
         self.token: str = token or secrets.token_urlsafe(_TOKEN_BYTES)

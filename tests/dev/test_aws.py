@@ -350,6 +350,14 @@ def test_a_role(aws: AwsDouble) -> None:
     assert store._roles[arn] is not assumed
 
 
+def test_a_description(aws: AwsDouble) -> None:
+    """A description has the staging labels of each version, without any value."""
+    first = aws.client("secretsmanager").create_secret(Name="described", SecretString="first")["VersionId"]
+    second = aws.client("secretsmanager").put_secret_value(SecretId="described", SecretString="second")["VersionId"]
+
+    assert AwsStore().describe("described") == {first: ("AWSPREVIOUS",), second: ("AWSCURRENT",)}
+
+
 def test_a_role_that_cannot_be_assumed(aws: AwsDouble) -> None:
     """What AWS says of a role is the error."""
     with aws.enforcing_iam(), pytest.raises(StoreError) as raised:

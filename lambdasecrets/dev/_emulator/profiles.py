@@ -78,6 +78,8 @@ class Profile(Protocol):
     max_ttl_seconds: ClassVar[float]
     max_age_seconds: ClassVar[float]
     serves_stale: ClassVar[bool]
+    describes: ClassVar[bool]
+    """Whether a value that is due is compared with AWS's version before it is read again."""
     delays_writes: ClassVar[bool]
     """Whether Nagle's algorithm is on: a second small write waits for the client's acknowledgement of the first."""
 
@@ -101,6 +103,7 @@ class ExtensionProfile:
     max_ttl_seconds = 300.0
     max_age_seconds = math.inf
     serves_stale = False
+    describes = False
     delays_writes = False
 
     def refuse(self, status: int) -> Answer:
@@ -164,6 +167,7 @@ class AgentProfile:
     max_ttl_seconds = 3600.0
     max_age_seconds = 61.0
     serves_stale = True
+    describes = True
     delays_writes = True
 
     _connection_limit = 800

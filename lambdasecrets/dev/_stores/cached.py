@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from lambdasecrets.dev._stores.contract import Store, StoredParameter, StoredSecret, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Mapping
+
+    Describe = Callable[..., Mapping[str, tuple[str, ...]]]
 
 _T = TypeVar("_T")
 _FIRST_TRANSIENT_STATUS = 500
+_CURRENT = "AWSCURRENT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ class CachedStore:
         max_connections: calls into the store at the same time, for secrets and for parameters each.
         stale_on_error: serve an entry past its time when the store fails with a status of 500 or more, as the
             agent does; never to a refresh.
+        describes: ask of a secret past its time which version is current, where the store can say so, and read it
+            again only if it is another, as the agent does; never for a refresh.
         clock: tells the seconds, never going back.
     """
 
@@ -58,6 +63,7 @@ class CachedStore:
         size: int = 1000,
         max_connections: int = 3,
         stale_on_error: bool = False,
+        describes: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
@@ -65,6 +71,7 @@ class CachedStore:
         self._parameters = _Backend(parameters_ttl if size else 0.0, threading.Semaphore(max_connections))
         self._size = size
         self._stale_on_error = stale_on_error
+        self._describe: Describe | None = getattr(store, "describe", None) if describes else None
         self._clock = clock
         self._lock = threading.Lock()
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
@@ -81,11 +88,14 @@ class CachedStore:
     ) -> StoredSecret:
         """Return one version of a secret: see `Store.secret`. With `refresh` the store is asked whatever is kept."""
         role = {} if role_arn is None else {"role_arn": role_arn}  # a store need not know of roles
+        key = ("secret", secret_id, version_id, version_stage, role_arn)
 
         def ask() -> StoredSecret:
+            due = None if refresh else self._due_secret(key)
+            if due is not None and self._is_current(due, version_id, version_stage, role):
+                return due
             return self._store.secret(secret_id, version_id=version_id, version_stage=version_stage, **role)
 
-        key = ("secret", secret_id, version_id, version_stage, role_arn)
         return self._get(self._secrets, key, ask, refresh=refresh)
 
     def parameter(
@@ -103,6 +113,22 @@ class CachedStore:
         with self._lock:
             self._entries.clear()
             self._flights.clear()
+
+    def _due_secret(self, key: Hashable) -> StoredSecret | None:
+        with self._lock:
+            entry = self._entries.get(key)
+        secret: StoredSecret | None = None if entry is None else entry.value
+        return secret
+
+    def _is_current(
+        self, secret: StoredSecret, version_id: str | None, version_stage: str | None, role: Mapping[str, str]
+    ) -> bool:
+        if self._describe is None:
+            return False
+        stages = self._describe(secret.arn, **role)
+        if version_id is not None and version_stage is None:
+            return version_id in stages
+        return (version_stage or _CURRENT) in stages.get(version_id or secret.version_id, ())
 
     def _get(self, backend: _Backend, key: Hashable, ask: Callable[[], _T], *, refresh: bool) -> _T:
         if not backend.ttl:

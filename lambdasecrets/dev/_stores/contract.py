@@ -73,7 +73,11 @@ class StoredParameter:
 
 
 class Store(Protocol):
-    """Where secrets and parameters come from: memory, a file, AWS. Called from many threads at once."""
+    """Where secrets and parameters come from: memory, a file, AWS. Called from many threads at once.
+
+    A store may also have `describe(secret_id, *, role_arn=...)`, which gives the staging labels of each version by its
+    id, as Secrets Manager's `DescribeSecret`: with it the stand-in's agent asks as the agent does.
+    """
 
     def secret(
         self,

@@ -24,6 +24,7 @@ _CURRENT = "AWSCURRENT"
 _PREVIOUS = "AWSPREVIOUS"
 _SUFFIX_CHARACTERS = 6
 _GET_SECRET = "secretsmanager:GetSecretValue"  # noqa: S105 - an IAM action
+_DESCRIBE_SECRET = "secretsmanager:DescribeSecret"  # noqa: S105 - an IAM action
 _GET_PARAMETER = "ssm:GetParameter"
 _ASSUME_ROLE = "sts:AssumeRole"
 _CIPHERTEXT_HEAD = b"\x01\x02\x02\x00\x78"  # with these bytes KMS ciphertexts begin ("AQICAH" in base64)
@@ -231,16 +232,18 @@ class MemoryStore:
         role_arn: str | None = None,
     ) -> StoredSecret:
         """Return one version of a secret: see `Store.secret`."""
-        caller = self._caller(role_arn)
         with self._lock:
-            identity = self._secret_identity(secret_id, caller.home)
-            secret = None if identity is None else self._secrets.get(identity)
-            denied = {identity or secret_id, secret_id if secret is None else secret.arn}
-            if not self._denied_secrets.isdisjoint(denied):
-                raise caller.refusal(_GET_SECRET, secret_id)
-            if secret is None:
-                raise _no_secret("")
-            return secret.get(version_id, version_stage)
+            return self._allowed_secret(_GET_SECRET, secret_id, role_arn).get(version_id, version_stage)
+
+    def describe(self, secret_id: str, *, role_arn: str | None = None) -> dict[str, tuple[str, ...]]:
+        """Return the staging labels of each version of a secret, by its id, as `DescribeSecret` does.
+
+        Raises:
+            StoreError: it cannot be had; the code says why.
+        """
+        with self._lock:
+            secret = self._allowed_secret(_DESCRIBE_SECRET, secret_id, role_arn)
+            return {number: secret.get(number, None).version_stages for number in secret.versions}
 
     def parameter(
         self, name: str, *, version: int | None = None, label: str | None = None, decrypt: bool = False
@@ -263,6 +266,17 @@ class MemoryStore:
         if found.type == "SecureString" and not decrypt:
             return replace(found, value=_ciphertext(found))
         return found
+
+    def _allowed_secret(self, action: str, secret_id: str, role_arn: str | None) -> _Secret:
+        caller = self._caller(role_arn)
+        identity = self._secret_identity(secret_id, caller.home)
+        secret = None if identity is None else self._secrets.get(identity)
+        denied = {identity or secret_id, secret_id if secret is None else secret.arn}
+        if not self._denied_secrets.isdisjoint(denied):
+            raise caller.refusal(action, secret_id)
+        if secret is None:
+            raise _no_secret("")
+        return secret
 
     def _caller(self, role_arn: str | None) -> _Caller:
         own = _Caller(self._home, "lambdasecrets")

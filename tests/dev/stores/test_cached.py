@@ -1,6 +1,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -288,6 +289,57 @@ def test_a_refresh_is_never_stale(store: CountingStore, clock: Clock) -> None:
 
     with pytest.raises(StoreError, match="Timeout"):
         cache.secret("a", refresh=True)
+
+
+@pytest.fixture
+def describing(store: CountingStore, clock: Clock) -> CachedStore:
+    """Give a cache that asks which version is current."""
+    return CachedStore(store, secrets_ttl=10, describes=True, clock=clock)
+
+
+def test_what_is_still_current_is_not_read_again(store: CountingStore, clock: Clock, describing: CachedStore) -> None:
+    """A secret that is due is kept for as long again while the store says that its version is the current one."""
+    first = store.secret("a")
+    store.put_secret("a", "older than the first", stages=["blue"])
+    store.calls.clear()
+    asked: list[tuple[str, dict[str, Any]]] = [
+        ("a", {}),
+        ("a", {"version_id": first.version_id}),
+        ("a", {"version_stage": "AWSCURRENT"}),
+        ("a", {"version_stage": "blue"}),
+        ("a", {"version_id": first.version_id, "version_stage": "AWSCURRENT"}),
+    ]
+    before = [describing.secret(name, **selector) for name, selector in asked]
+    clock.seconds += 10
+    after = [describing.secret(name, **selector) for name, selector in asked]
+
+    assert before == after
+    assert len(store.calls) == len(asked)
+
+
+def test_what_is_no_more_current_is_read_again(store: CountingStore, clock: Clock, describing: CachedStore) -> None:
+    """A secret whose stage has moved on is read again when it is due; the version that it was is not."""
+    first = describing.secret("a")
+    describing.secret("a", version_id=first.version_id)
+    store.put_secret("a", "rotated")
+    clock.seconds += 10
+    store.calls.clear()
+
+    assert describing.secret("a").string == "rotated"
+    assert describing.secret("a", version_id=first.version_id).string == "secret a"
+    assert store.calls == ["a"]
+
+
+def test_a_description_that_is_denied(store: CountingStore, clock: Clock, describing: CachedStore) -> None:
+    """Where the store does not say which version is current, a due value is an error and names that action."""
+    describing.secret("a")
+    store.deny("a")
+    clock.seconds += 10
+
+    with pytest.raises(StoreError, match="not authorized to perform: secretsmanager:DescribeSecret"):
+        describing.secret("a")
+    with pytest.raises(StoreError, match="not authorized to perform: secretsmanager:GetSecretValue"):
+        describing.secret("a", refresh=True)
 
 
 def test_there_may_be_nothing_stale(store: CountingStore, clock: Clock) -> None:
