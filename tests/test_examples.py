@@ -57,7 +57,6 @@ RESULTS: list[tuple[str, Any, Any]] = [
 ]
 RUN_BELOW = {"agent", "powertools", "shortest", "testing"}
 RUN_BY_OTHERS = {
-    "compose",
     "rotation",
     "validators",
     "values",
