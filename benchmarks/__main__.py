@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from functools import partial
 
-from benchmarks import allocations, curves, imports, inprocess, layers, runtime
+from benchmarks import agent, allocations, curves, imports, inprocess, layers, runtime
 from benchmarks.report import printed
 from benchmarks.results import FOLDER, Part
 
@@ -16,6 +16,7 @@ PARTS: dict[str, tuple[Callable[[], Part], Callable[[], Part]]] = {
     "imports": (partial(imports.measure, imports.FULL), partial(imports.measure, imports.QUICK)),
     "allocations": (partial(allocations.measure, allocations.FULL), partial(allocations.measure, allocations.QUICK)),
     "curves": (partial(curves.measure, curves.FULL), partial(curves.measure, curves.QUICK)),
+    "agent": (partial(agent.measure, agent.FULL), partial(agent.measure, agent.QUICK)),
     "runtime": (partial(runtime.measure, runtime.FULL), partial(runtime.measure, runtime.QUICK)),
 }
 """Each in full, and quick."""

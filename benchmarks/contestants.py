@@ -96,8 +96,7 @@ def cold(contestant: Contestant) -> Contestant:
 def bare(port: int, names: int, size: int, name: str = BARE) -> Contestant:
     """Send every request before the first answer is read, on a socket each: nobody can be faster."""
     sockets = [socket.create_connection(("127.0.0.1", port), _SECONDS) for _ in range(names)]
-    head = f"HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{_wire.TOKEN_HEADER}: {TOKEN}\r\n\r\n"
-    sent = [f"GET {path} {head}".encode() for path in _paths(names)]
+    sent = _requests(port, names)
     expected = len(answer(size))
 
     def run() -> None:
@@ -109,6 +108,16 @@ def bare(port: int, names: int, size: int, name: str = BARE) -> Contestant:
                 received += connection.recv(_RECEIVED_BYTES)
 
     return Contestant(name, run, close=lambda: close_all(sockets))
+
+
+def requests_for(port: int, names: int) -> bytes:
+    """Write the requests for so many secrets, one after the other."""
+    return b"".join(_requests(port, names))
+
+
+def _requests(port: int, names: int) -> list[bytes]:
+    head = f"HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{_wire.TOKEN_HEADER}: {TOKEN}\r\n\r\n"
+    return [f"GET {path} {head}".encode() for path in _paths(names)]
 
 
 def http_overlapped(port: int, names: int) -> Contestant:

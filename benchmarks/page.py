@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
+from benchmarks import agent, curves, imports, inprocess, layers, plots, runtime
 from benchmarks import contestants as ways
-from benchmarks import curves, imports, inprocess, layers, plots, runtime
 from benchmarks.report import rounded, table_of, targets_of
 from benchmarks.results import Part, load
 from benchmarks.servers import VALUE_BYTES
 from tests.reliability.machine import write_section
 
 DOCS = Path(__file__).parents[1] / "docs"
-PARTS = ("runtime", "inprocess", "layers", "imports", "allocations", "curves")
+PARTS = ("runtime", "inprocess", "agent", "layers", "imports", "allocations", "curves")
 
 Parts = Mapping[str, Part]
 
@@ -55,6 +55,10 @@ def _hits(part: Part) -> list[str]:
 
 def _misses(part: Part) -> list[str]:
     return _tables(part, [(inprocess.miss_table(delay), "us") for delay in inprocess.FULL.delays])
+
+
+def _agent(part: Part) -> list[str]:
+    return [*_tables(part, [(agent.TABLE, "us")] if part.figures else []), *part.notes]
 
 
 def _tables(part: Part, wanted: Sequence[tuple[str, str]]) -> list[str]:
@@ -130,6 +134,7 @@ SECTIONS: dict[str, Callable[[Parts], list[str]]] = {
     "hits": lambda parts: _hits(parts["inprocess"]),
     "names": lambda parts: _names(parts["inprocess"]),
     "sizes": lambda parts: _sizes(parts["inprocess"]),
+    "agent": lambda parts: _agent(parts["agent"]),
     "misses": lambda parts: _misses(parts["inprocess"]),
     "imports": lambda parts: _whole(parts["imports"]),
     "allocations": lambda parts: _whole(parts["allocations"]),
