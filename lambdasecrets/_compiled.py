@@ -54,6 +54,7 @@ class CompiledPlan:
 
     Attributes:
         overrides: values that a test gives in the place of what would be resolved, by the parameter's name.
+        timeout: the decorator's option, in seconds, for the tools; None where it has none.
 
     Raises:
         DeclarationError: a declared type that cannot be read.
@@ -62,6 +63,7 @@ class CompiledPlan:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.overrides: dict[str, Any] = {}
+        self.timeout: float | None = None
         self._readers = {slot.path: _make_reader(plan, slot) for slot in plan.slots}
         self._assemblers = {node.path: _make_assembler(plan, node) for node in _list_configs(plan.nodes.values())}
         self._variables = tuple(dict.fromkeys(name for slot in plan.slots for name in slot.declaration.variables))

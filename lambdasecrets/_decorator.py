@@ -136,6 +136,7 @@ def _check_observer(on_resolve: object) -> None:
 
 def _wrap(handler: Callable[..., Any], options: Options, on_resolve: OnResolve | None) -> Callable[..., Any]:
     compiled = CompiledPlan(handler_plan(handler))
+    compiled.timeout = options.timeout
     make = _make_async_wrapper if inspect.iscoroutinefunction(handler) else _make_wrapper
     wrapper = make(handler, Injection(compiled, options, on_resolve))
     publish(wrapper, handler, compiled.plan)

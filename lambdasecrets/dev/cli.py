@@ -2,7 +2,7 @@
 
 import sys
 
-_PACKAGES = ("rich", "tomli", "typer")
+_PACKAGES = ("rich", "tomli", "typer", "yaml")
 _EXIT_BAD_INPUT = 2
 
 

@@ -192,12 +192,14 @@ class Found:
         target: how it is written for a command: `app.py:handler`, `orders.api:Config`.
         item: the decorated function, or the class.
         plan: what it declares.
+        timeout: seconds that resolving may take, as the decorator says; None where it does not.
         modules: those that were imported with it, by name.
     """
 
     target: str
     item: Any = field(repr=False)
     plan: Plan = field(repr=False)
+    timeout: float | None = field(repr=False)
     modules: _Modules = field(repr=False, compare=False)
 
     @property
@@ -517,12 +519,12 @@ def _look(source: _Source, modules: _Modules) -> _Look:
         return look
     for name, item in _list_items(module, source):
         try:
-            plan = _plan_of(item)
+            declared = _declared_by(item)
         except LambdaSecretsError as error:
             look.failures.append(Failure(f"{source.shown}:{name}", str(error)))
         else:
-            if plan is not None:
-                look.found.append(Found(f"{source.shown}:{name}", item, plan, modules))
+            if declared is not None:
+                look.found.append(Found(f"{source.shown}:{name}", item, *declared, modules))
     return look
 
 
@@ -539,8 +541,8 @@ def _list_items(module: ModuleType, source: _Source) -> Iterator[tuple[str, Any]
             yield from ((f"{name}.{inner}", method) for inner, method in vars(item).items())
 
 
-def _plan_of(item: Any) -> Plan | None:
-    """Give what something declares; None where it declares nothing.
+def _declared_by(item: Any) -> tuple[Plan, float | None] | None:
+    """Give what something declares, and how long resolving it may take; None where it declares nothing.
 
     Raises:
         DeclarationError: a config model that cannot be used.
@@ -548,14 +550,13 @@ def _plan_of(item: Any) -> Plan | None:
     if isinstance(item, type):
         # The same question that the signature's analysis asks of an annotation. BaseModel itself has no fields.
         is_config = bool(getattr(item, "model_fields", None)) and _signature._is_config(item)  # noqa: SLF001
-        return value_plan(item) if is_config else None
+        return (value_plan(item), None) if is_config else None
     function = item.__func__ if isinstance(item, (classmethod, staticmethod, types.MethodType)) else item
     while function is not None:
         # Statically: a proxy or a mock has, or does, anything when it is asked.
         compiled = inspect.getattr_static(function, PLAN, None)
         if compiled is not None:
-            plan: Plan = compiled.plan
-            return plan
+            return compiled.plan, compiled.timeout
         function = inspect.getattr_static(function, "__wrapped__", None)
     return None
 
