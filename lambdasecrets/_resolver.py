@@ -11,11 +11,13 @@ from lambdasecrets import _log, _settings, _wire
 from lambdasecrets._clock import read_moment
 from lambdasecrets._compiled import ABSENT, Batch, CompiledPlan
 from lambdasecrets._memory import TRANSIENT, Fingerprint, Memory, SourcedValue
+from lambdasecrets._signature import is_nullable
 from lambdasecrets._sources.local import LocalSource, Server
 from lambdasecrets._sources.request import RawValue
 from lambdasecrets._transports import sockets
 from lambdasecrets._transports.base import Address
 from lambdasecrets.errors import (
+    NotFoundError,
     RefreshUnavailableError,
     ResolutionError,
     SettingError,
@@ -87,6 +89,9 @@ class ResolveEvent(NamedTuple):
     values: tuple[ResolvedValue, ...]
     error: ResolutionError | None
 
+
+_MAYBE_ABSENT = frozenset({NotFoundError, UnresolvedError})
+_NO_DEFAULT = "If it need not exist, give it a default, `= None`: that its type allows None does not make it optional."
 
 OnResolve = Callable[[ResolveEvent], None]
 
@@ -386,6 +391,7 @@ class Resolver:
         read: dict[tuple[str, ...], Any] = {}
         fingerprints: dict[str, Fingerprint] = {}
         failed: dict[int, ResolutionError] = {}
+        nullable: set[int] = set()
         for item in batch.slots:
             value: Any = outcomes[item.path]
             if isinstance(value, SourcedValue):
@@ -400,8 +406,12 @@ class Resolver:
             if isinstance(value, ResolutionError):
                 # By identity: one failed request stands for every declaration that wanted it.
                 failed[id(value)] = value
+                if type(value) in _MAYBE_ABSENT and not item.slot.optional and is_nullable(item.slot.type):
+                    nullable.add(id(value))
         if failed:
-            return combined(list(failed.values()))
+            return combined(
+                [error.add_remedy(_NO_DEFAULT) if mark in nullable else error for mark, error in failed.items()]
+            )
         arguments, misfits = lookup.compiled.make_arguments(read, lookup.skip)
         return combined(misfits) if misfits else Arguments(arguments, fingerprints)
 

@@ -398,6 +398,16 @@ def key_of_field(model: Any, name: str) -> str:
     return next((choice for choice in choices if isinstance(choice, str)), name)
 
 
+def is_nullable(annotation: Any) -> bool:
+    """Tell whether a type allows None, as `T | None` does."""
+    alias = _alias(annotation)
+    if alias is not None:
+        return is_nullable(_expanded(annotation))
+    if get_origin(annotation) is Annotated:
+        return is_nullable(get_args(annotation)[0])
+    return types.NoneType in get_args(annotation)
+
+
 def _field_annotation(field: Any) -> Any:
     # pydantic takes the outermost Annotated apart; put it together again, so that one analysis serves both.
     return _annotated(field.annotation, field.metadata)

@@ -360,6 +360,12 @@ class ResolutionError(LambdaSecretsError):
         ResolutionError.__init__(both, self.subject.joined(other.subject), both.why, both.remedy)
         return both
 
+    def add_remedy(self, remedy: str) -> ResolutionError:
+        """Make the same error with more to do about it."""
+        other = copy(self)
+        ResolutionError.__init__(other, self.subject, self.why, f"{self.remedy} {remedy}")
+        return other
+
     def has_cause_of(self, other: Any) -> bool:
         """Tell whether another error, of the same class, has the same cause."""
         return (self.why, self.remedy) == (other.why, other.remedy)

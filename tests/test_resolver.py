@@ -21,6 +21,7 @@ from lambdasecrets import (
     ExtensionUnavailableError,
     InvalidValueError,
     MissingVariableError,
+    NotFoundError,
     Parameter,
     ResolutionError,
     ResolvedValue,
@@ -29,6 +30,7 @@ from lambdasecrets import (
     ServerError,
     SettingError,
     SeveralErrors,
+    UnresolvedError,
     _resolver,
     inject_secrets,
     resolve,
@@ -470,6 +472,34 @@ def test_a_fork_makes_connections_of_its_own(emulator: Emulator) -> None:
     first, second, of_child, last = (record.connection for record in emulator.requests)
     assert first == second == last
     assert of_child != first
+
+
+@pytest.mark.parametrize("profile", ["extension", "agent"])
+def test_a_type_that_allows_none_is_not_optional(profile: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What does not exist, and whose type allows None, is still an error, which says how to make it optional."""
+
+    @inject_secrets
+    def handler(
+        event: Any,
+        context: Any,
+        *,
+        maybe: Annotated[str | None, Secret("maybe")],
+        certain: Annotated[str, Secret("certain")],
+        absent: Annotated[str | None, Secret("absent")] = None,
+    ) -> str | None:
+        return absent
+
+    with Emulator(MemoryStore(), profile=profile) as emulator:
+        for name, value in emulator.environment().items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises((NotFoundError, UnresolvedError)) as failure:
+            handler({}, None, certain="c")
+        with pytest.raises((NotFoundError, UnresolvedError)) as other:
+            handler({}, None, maybe="m")
+        assert handler({}, None, maybe="m", certain="c") is None
+    hint = "If it need not exist, give it a default, `= None`: that its type allows None does not make it optional."
+    assert failure.value.remedy.endswith(hint)
+    assert hint not in str(other.value)
 
 
 # --- Past every cache ---------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings
 from typing_extensions import TypedDict
 
 from lambdasecrets import DeclarationError, Parameter, Secret
-from lambdasecrets._signature import Config, Plan, Slot, handler_plan, key_of_field, publish, value_plan
+from lambdasecrets._signature import Config, Plan, Slot, handler_plan, is_nullable, key_of_field, publish, value_plan
 from tests import deferred
 
 T = TypeVar("T")
@@ -655,6 +655,23 @@ def test_key_of_field(model: Any, keys: list[str]) -> None:
     """A model that is called with its fields knows them by their aliases, unless it knows their names too."""
     assert keys == [key_of_field(model, name) for name in model.model_fields]
     assert CustomInit(plain="p", First="f", Second="s", a=["t"]).third == "t"
+
+
+@pytest.mark.parametrize(
+    ("expected", "annotation"),
+    [
+        (True, str | None),
+        (True, Optional[list[int]]),
+        (True, Annotated[Optional[str], "a note"]),
+        (True, typing_extensions.TypeAliasType("Maybe", Optional[str])),
+        (False, str),
+        (False, list[None]),
+        (False, Union[str, int]),
+    ],
+)
+def test_is_nullable(expected: bool, annotation: Any) -> None:
+    """A type allows None where None is one of its members."""
+    assert expected is is_nullable(annotation)
 
 
 # --- resolve() -----------------------------------------------------------------------------------------------------
