@@ -90,6 +90,8 @@ def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     path = choose_source(secrets, aws=aws)
+    if watch and path is None:
+        end_for_input("--watch looks at a secrets file: it goes with --secrets.")
     _check_address(host, aws=aws, token=token)
     with suppress(KeyboardInterrupt), show_log(logging.DEBUG, log):
         file = None if path is None else _open(path)

@@ -164,6 +164,7 @@ def test_aws_itself(aws: AwsDouble, folder: Path) -> None:
     [
         ((), "give either --secrets FILE or --aws."),
         (("--aws", "--secrets", "x.toml"), "give either --secrets FILE or --aws."),
+        (("--aws", "--watch"), "--watch looks at a secrets file: it goes with --secrets."),
         (("--secrets", "no.toml"), "no.toml: cannot read the file: No such file or directory."),
         (
             ("--aws", "--host", "0.0.0.0"),
