@@ -213,8 +213,9 @@ class Emulator:
         Args:
             fault: one of `lambdasecrets.dev.faults`.
             times: for how many requests; None until `clear_faults`.
-            match: only for requests with this text in their target, as it was received; of AWS's own API, in the
-                API and the name, as `secretsmanager:GetSecretValue orders`.
+            match: only for requests with this text in their target, as it was received. Calls of AWS's own API are
+                meant where it names the API, with or without what is asked for: `secretsmanager:GetSecretValue`,
+                `ssm:GetParameter /orders/size`.
 
         Raises:
             ValueError: times is less than 1, or `Refuse` has a match: a closed port sees no target.
@@ -307,7 +308,7 @@ class Emulator:
     def _due_fault(self, exchange: _Exchange) -> Fault | None:
         with self._lock:
             for armed in self._armed:
-                if armed.match in exchange.asked_for and armed.fault.applies(exchange):
+                if exchange.is_meant_by(armed.match) and armed.fault.applies(exchange):
                     break
             else:
                 return None
@@ -392,6 +393,10 @@ class _Exchange:
 
     def answer(self) -> Answer:
         return self._answer(self.request, self.call)
+
+    def is_meant_by(self, match: str) -> bool:
+        # What goes wrong on localhost does not go wrong at AWS: a fault there has to be asked for.
+        return match in self.asked_for and (self.call is None or self.call.api in match)
 
     @property
     def asked_for(self) -> str:

@@ -61,7 +61,8 @@ class Listening:
 def headers(emulator: Emulator) -> list[dict[str, str]]:
     """Give the headers of all that the emulator is asked."""
     listening = Listening()
-    emulator.inject(listening, times=None)
+    for api in ("secretsmanager:GetSecretValue", "ssm:GetParameter", "sts:AssumeRole"):
+        emulator.inject(listening, times=None, match=api)
     return listening.heard
 
 
@@ -357,9 +358,9 @@ def test_credentials_of_a_role_that_aws_does_not_take(emulator: Emulator, monkey
     monkeypatch.setattr(direct, "SHARED_SECONDS", 0.0)
     fetch(Secret("db", role_arn=OTHER_ROLE))
     expired = faults.Reply(400, b'{"__type": "ExpiredTokenException", "message": "expired"}')
-    emulator.inject(expired, match="GetSecretValue")
+    emulator.inject(expired, match="secretsmanager:GetSecretValue")
     renewed = text(fetch(Secret("db", role_arn=OTHER_ROLE)))
-    emulator.inject(expired, times=2, match="GetSecretValue")
+    emulator.inject(expired, times=2, match="secretsmanager:GetSecretValue")
     refused = fetch(Secret("db", role_arn=OTHER_ROLE))
     assert renewed == "theirs"
     assert isinstance(refused, errors.CredentialsRejectedError)
@@ -389,7 +390,7 @@ def test_sts_that_does_not_know_the_caller(emulator: Emulator, monkeypatch: pyte
 def test_two_calls_whose_role_aws_does_not_take(emulator: Emulator) -> None:
     """Of two threads of one batch each asks again, whichever of them forgets the credentials."""
     expired = faults.Reply(400, b'{"__type": "ExpiredTokenException", "message": "expired"}')
-    emulator.inject(expired, times=2, match="GetSecretValue")
+    emulator.inject(expired, times=2, match="secretsmanager:GetSecretValue")
     caller = boto.Caller(SECONDS, Roles(), boto.find_stand_in(), lambda: None)
     declaration = Secret("db", role_arn=OTHER_ROLE)
     with ThreadPoolExecutor(2) as pool:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
@@ -22,7 +23,7 @@ from lambdasecrets._clock import Deadline, Moment
 from lambdasecrets._sources import direct
 from lambdasecrets._sources.request import Fetched, RawValue, Request
 from lambdasecrets.dev import faults
-from lambdasecrets.dev._emulator.http_server import Connection
+from lambdasecrets.dev._emulator.http_server import Answer, Connection
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore
 from lambdasecrets.errors import ResolutionError, Subject
@@ -33,6 +34,7 @@ from tests.test_leaks import TOKEN, VALUE, Watch, check, logged, said
 
 SECONDS = 30.0
 ACCESS = {"AWS_ACCESS_KEY_ID": "made-up", "AWS_SECRET_ACCESS_KEY": "made-up", "AWS_DEFAULT_REGION": REGION}
+GET = "secretsmanager:GetSecretValue"
 THROTTLED = b'{"__type": "ThrottlingException", "message": "Rate exceeded"}'
 
 
@@ -174,7 +176,7 @@ def test_says_why_aws_refused(aws: AwsDouble) -> None:
 )
 def test_knows_the_cause(emulator: Emulator, body: bytes, kind: type[errors.AnswerError]) -> None:
     """Each of AWS's answers is the error that says what to do."""
-    emulator.inject(faults.Reply(400, body), times=None)
+    emulator.inject(faults.Reply(400, body), times=None, match=GET)
     got = fetch(Secret("s"))
     assert type(got) is kind
     assert "sentence" not in str(got)
@@ -189,7 +191,8 @@ def test_a_denied_value(emulator: Emulator, store: MemoryStore) -> None:
 
 def test_an_answer_without_a_value(emulator: Emulator) -> None:
     """An answer of AWS's that has no value is no value."""
-    emulator.inject(faults.Reply(200, b"{}"), times=None)
+    for api in (GET, "ssm:GetParameter"):
+        emulator.inject(faults.Reply(200, b"{}"), times=None, match=api)
     for declaration in (Secret("s"), Parameter("/p")):
         got = fetch(declaration)
         assert isinstance(got, errors.ProtocolError)
@@ -330,10 +333,10 @@ class Frozen(Deadline):
 def test_asks_again_after_what_passes(emulator: Emulator, store: MemoryStore, status: int) -> None:
     """A call that AWS throttles or fails at is made again, three times at the most."""
     store.put_secret("s", "text")
-    emulator.inject(faults.Reply(status, THROTTLED), times=2)
+    emulator.inject(faults.Reply(status, THROTTLED), times=2, match=GET)
     first = text(fetch(Secret("s")))
     direct.forget()
-    emulator.inject(faults.Reply(status, THROTTLED), times=None)
+    emulator.inject(faults.Reply(status, THROTTLED), times=None, match=GET)
     last = fetch(Secret("s"))
 
     assert first == "text"
@@ -342,13 +345,15 @@ def test_asks_again_after_what_passes(emulator: Emulator, store: MemoryStore, st
     assert len(calls(emulator)) == 6
 
 
-def test_does_not_ask_again_without_time(emulator: Emulator, store: MemoryStore) -> None:
+def test_does_not_ask_again_without_time(
+    emulator: Emulator, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where the time does not suffice for another attempt, what AWS said is the cause."""
-    fetch(Secret("warm"))
-    emulator.inject(faults.Reply(503, b""), times=None)
-    emulator.inject(faults.Latency(0.3), times=None)
-    got = fetch(Secret("s"), seconds=0.6)
-    assert isinstance(got, errors.ServerError | errors.DeadlineExceededError)
+    monkeypatch.setattr(direct, "_draw_wait", lambda attempt: SECONDS)
+    emulator.inject(faults.Reply(503, b""), times=None, match=GET)
+    got = fetch(Secret("s"))
+    assert isinstance(got, errors.ServerError)
+    assert (got.status, got.attempts) == (503, 1)
 
 
 # --- One call for all -----------------------------------------------------------------------------------------------
@@ -369,7 +374,7 @@ def in_threads(number: int, ask: Callable[[int], Fetched]) -> list[Fetched]:
 def test_sixty_threads_make_one_call(emulator: Emulator, store: MemoryStore) -> None:
     """Whoever asks while a call is under way, or just after it, gets its answer."""
     store.put_secret("s", "text")
-    emulator.inject(faults.Latency(0.2))
+    emulator.inject(faults.Latency(0.2), match=GET)
     got = in_threads(60, lambda _: fetch(Secret("s")))
     got.append(fetch(Secret("s", version_stage="AWSCURRENT")))
     assert {text(item) for item in got} == {"text"}
@@ -457,21 +462,33 @@ def test_another_aws_is_not_shared(store: MemoryStore, monkeypatch: pytest.Monke
     assert got == ["one", "two"]
 
 
+@dataclass
+class SlowRefusal:
+    """Refuse for a moment, after a while."""
+
+    def applies(self, exchange: faults.Exchange) -> bool:
+        return True
+
+    def play(self, exchange: faults.Exchange) -> None:
+        exchange.wait(0.1)
+        exchange.send(Answer(500, THROTTLED))
+
+
 def test_a_transient_error_is_not_shared(emulator: Emulator, store: MemoryStore) -> None:
-    """Who waited for a call that failed for a moment asks anew, and one of them at a time."""
+    """Who waited for a call that failed for a moment asks anew, one of them for all."""
     store.put_secret("s", "text")
-    emulator.inject(faults.Latency(0.2), times=3)
-    emulator.inject(faults.Reply(500, THROTTLED), times=3)
+    emulator.inject(SlowRefusal(), times=3, match=GET)
     got = in_threads(5, lambda _: fetch(Secret("s")))
-    assert sum(isinstance(item, errors.ServerError) for item in got) <= 2
+    assert [type(item) for item in got if not isinstance(item, RawValue)] == [errors.ServerError]
     assert {text(item) for item in got if isinstance(item, RawValue)} == {"text"}
+    assert calls(emulator) == ["s"] * 4
 
 
 def test_the_first_callers_deadline_is_not_shared(emulator: Emulator, store: MemoryStore) -> None:
     """Who waited for a call whose first caller had little time asks anew."""
     store.put_secret("s", "text")
     fetch(Secret("warm"))
-    emulator.inject(faults.Hang(5.0), times=1)
+    emulator.inject(faults.Hang(5.0), times=1, match=GET)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(fetch, Secret("s"), 0.5)
         until(lambda: "s" in calls(emulator))
@@ -504,7 +521,7 @@ def test_threads_are_bounded(emulator: Emulator, store: MemoryStore, monkeypatch
     until(lambda: not list_threads())
     direct.forget()
     monkeypatch.setattr(direct, "MOST_THREADS", 2)
-    emulator.inject(faults.Hang(5.0), times=2)
+    emulator.inject(faults.Hang(5.0), times=2, match=GET)
     with ThreadPoolExecutor(2) as pool:
         hung = [pool.submit(fetch, Secret(f"hung{number}"), 2.0) for number in range(2)]
         until(lambda: len(calls(emulator)) == 2)
@@ -600,7 +617,7 @@ def test_after_a_fork(emulator: Emulator, store: MemoryStore) -> None:
     """A forked child asks for itself, though its parent was in the middle of a call and had an answer just now."""
     store.put_secret("s", "text")
     store.put_secret("slow", "text")
-    emulator.inject(faults.Latency(1.0), match="slow")
+    emulator.inject(faults.Latency(1.0), match=f"{GET} slow")
     code = """
 import os, threading
 print(fetch("s", 20.0).text)
@@ -627,7 +644,7 @@ def test_no_record_of_boto3(emulator: Emulator, store: MemoryStore, caplog: pyte
     store.put_secret("s", "a secret value")
     text(fetch(Secret("s")))
     fetch(Secret("missing"))
-    emulator.inject(faults.Reply(500, THROTTLED), times=1)
+    emulator.inject(faults.Reply(500, THROTTLED), times=1, match="ssm:GetParameter")
     fetch(Parameter("/p"))
     names = {record.name.partition(".")[0] for record in caplog.records}
     assert names <= {"lambdasecrets"}
@@ -680,7 +697,7 @@ def test_nothing_shows_a_value(
         for name, value in emulator.environment().items():
             monkeypatch.setenv(name, value)
         if fault is not None:
-            emulator.inject(fault, times=None, match="GetSecretValue")
+            emulator.inject(fault, times=None, match=GET)
         got = fetch(Secret("s", role_arn=role_arn), seconds=2.0)
     check(watch, got if isinstance(got, ResolutionError) else repr(got), log)
     assert isinstance(got, RawValue if fault is None else ResolutionError)

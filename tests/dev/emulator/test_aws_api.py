@@ -379,14 +379,15 @@ def test_it_is_journalled_and_logged(emulator: Emulator, store: MemoryStore, cap
 
 
 def test_faults(emulator: Emulator, store: MemoryStore) -> None:
-    """Faults are played on AWS's calls too, and can be matched by the call and by what it asks for."""
+    """Faults are played on AWS's calls where they name the API, and perhaps what is asked for; else on the others."""
     store.put_secret("db", "text")
     store.put_secret("other", "text")
     throttled = faults.Reply(400, b'{"__type": "ThrottlingException", "message": "Rate exceeded"}')
     emulator.inject(throttled, match="secretsmanager:GetSecretValue db")
+    emulator.inject(faults.Reply(418, b""), match="db")
     secrets = client("secretsmanager")
 
-    assert ask(emulator, "/secretsmanager/get?secretId=db").status == 200
+    assert ask(emulator, "/secretsmanager/get?secretId=db").status == 418
     assert secrets.get_secret_value(SecretId="other")["SecretString"] == "text"
     with pytest.raises(ClientError) as error:
         secrets.get_secret_value(SecretId="db")
