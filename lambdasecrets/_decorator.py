@@ -151,27 +151,28 @@ def _wrap(handler: Callable[..., Any], options: Options, on_resolve: OnResolve |
 def _make_wrapper(handler: Callable[..., Any], injection: Injection) -> Callable[..., Any]:
     @wraps(handler)
     def wrapper(*args: Any, **overrides: Any) -> Any:
-        call = HandlerCall(injection)
         try:
+            call = HandlerCall(injection)
             try:
-                result = handler(*args, **overrides, **call.resolve(args, overrides))
-            except BaseException as error:
-                if not call.plan_retry(error):
-                    raise
-            else:
-                is_awaitable = call.hold_awaitable(result)
-                return _finish_later(call, handler, args, overrides) if is_awaitable else result
-            try:
-                return call.accept(handler(*args, **overrides, **call.take()))
-            except BaseException as error:
-                if call.is_own_failure(error):
-                    raise
-            call.raise_first()
+                try:
+                    result = handler(*args, **overrides, **call.resolve(args, overrides))
+                except BaseException as error:
+                    if not call.plan_retry(error):
+                        raise
+                else:
+                    is_awaitable = call.hold_awaitable(result)
+                    return _finish_later(call, handler, args, overrides) if is_awaitable else result
+                try:
+                    return call.accept(handler(*args, **overrides, **call.take()))
+                except BaseException as error:
+                    if call.is_own_failure(error):
+                        raise
+                call.raise_first()
+            finally:
+                call.leave()
         except BaseException as error:
             clean_error(error)
             raise
-        finally:
-            call.leave()
 
     register_boundary(wrapper)
     return wrapper
@@ -180,24 +181,25 @@ def _make_wrapper(handler: Callable[..., Any], injection: Injection) -> Callable
 def _make_async_wrapper(handler: Callable[..., Any], injection: Injection) -> Callable[..., Any]:
     @wraps(handler)
     async def wrapper(*args: Any, **overrides: Any) -> Any:
-        call = HandlerCall(injection)
         try:
+            call = HandlerCall(injection)
             try:
-                return await handler(*args, **overrides, **await call.aresolve(args, overrides))
-            except BaseException as error:
-                if not await call.aplan_retry(error):
-                    raise
-            try:
-                return call.accept(await handler(*args, **overrides, **call.take()))
-            except BaseException as error:
-                if call.is_own_failure(error):
-                    raise
-            call.raise_first()
+                try:
+                    return await handler(*args, **overrides, **await call.aresolve(args, overrides))
+                except BaseException as error:
+                    if not await call.aplan_retry(error):
+                        raise
+                try:
+                    return call.accept(await handler(*args, **overrides, **call.take()))
+                except BaseException as error:
+                    if call.is_own_failure(error):
+                        raise
+                call.raise_first()
+            finally:
+                call.leave()
         except BaseException as error:
             clean_error(error)
             raise
-        finally:
-            call.leave()
 
     register_boundary(wrapper)
     return wrapper
@@ -207,24 +209,25 @@ async def _finish_later(
     call: HandlerCall, handler: Callable[..., Any], args: tuple[Any, ...], overrides: dict[str, Any]
 ) -> Any:
     """Await what a plain function returned, such as a decorator's around an `async def`, with the same second run."""
-    call.enter_again()
     try:
+        call.enter_again()
         try:
-            return await call.take_running()
-        except BaseException as error:
-            if not await call.aplan_retry(error):
-                raise
-        try:
-            return call.accept(await handler(*args, **overrides, **call.take()))
-        except BaseException as error:
-            if call.is_own_failure(error):
-                raise
-        call.raise_first()
+            try:
+                return await call.take_running()
+            except BaseException as error:
+                if not await call.aplan_retry(error):
+                    raise
+            try:
+                return call.accept(await handler(*args, **overrides, **call.take()))
+            except BaseException as error:
+                if call.is_own_failure(error):
+                    raise
+            call.raise_first()
+        finally:
+            call.leave()
     except BaseException as error:
         clean_error(error)
         raise
-    finally:
-        call.leave()
 
 
 register_boundary(_finish_later)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lambdasecrets import _log
 from lambdasecrets._clock import make_deadline
-from lambdasecrets._hiding import clean
+from lambdasecrets._hiding import clean, register_boundary
 from lambdasecrets.errors import LambdaSecretsError
 
 if TYPE_CHECKING:
@@ -151,6 +151,13 @@ def clean_error(error: BaseException) -> None:
     An error that the library means to raise says what there is to know. Of any other, the log at DEBUG says where the
     removed frames were: it may be a fault of the library's own.
     """
-    removed = clean(error)
-    if removed and not isinstance(error, LambdaSecretsError) and _log.is_debugging():
-        _log.debug("%s was raised in the library at %s", type(error).__name__, removed[-1])
+    try:
+        removed = clean(error)
+        if removed and not isinstance(error, LambdaSecretsError) and _log.is_debugging():
+            _log.debug("%s was raised in the library at %s", type(error).__name__, removed[-1])
+    except BaseException as interrupt:  # a signal's, in the midst of this: what it carries is cleaned with it
+        clean(interrupt)
+        raise
+
+
+register_boundary(clean_error)

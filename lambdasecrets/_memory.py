@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections import OrderedDict
+from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -74,13 +74,6 @@ class SourcedValue(NamedTuple):
     age: float = 0.0
 
 
-class _Warning:
-    """A line for the log, to be written when no lock is held."""
-
-    def __init__(self, text: str, *args: object) -> None:
-        self.text, self.args = text, args
-
-
 class Fingerprint(NamedTuple):
     """What tells one value from another without holding it: a version can stay the same under another text.
 
@@ -100,61 +93,70 @@ class _NewerValue:
         self.raw, self.fingerprint, self.replaced, self.at = raw, fingerprint, replaced, at
 
 
-class _CacheEntry:
-    """What is known of one path. The value itself only where an age allows to use it again."""
+class _KeptValue(NamedTuple):
+    """The value that was served last: itself only where an age allows to use it again.
 
-    __slots__ = (
-        "absent_at",
-        "at",
-        "aws_at",
-        "aws_raw",
-        "fingerprint",
-        "has_warned",
-        "keep_seconds",
-        "newer",
-        "raw",
-        "secret",
-        "ttl",
-    )
+    Attributes:
+        at: when it was asked for.
+        fingerprint: what tells it from another.
+        raw: the value; None where nobody may use it again.
+        seconds: for how long somebody may.
+    """
+
+    at: Moment
+    fingerprint: Fingerprint
+    raw: RawValue | None
+    seconds: float
+
+
+class _CacheEntry:
+    """What is known of one path. Each part is replaced as a whole, so that no thread sees half of a change."""
+
+    __slots__ = ("absent_at", "from_aws", "has_warned", "kept", "newer", "secret", "ttl")
 
     def __init__(self, secret: tuple[str, str | None] | None) -> None:
         self.secret = secret
         self.ttl = 0.0
-        self.at: Moment | None = None
-        self.fingerprint: Fingerprint | None = None
-        self.raw: RawValue | None = None
-        self.keep_seconds = 0.0
-        self.has_warned = False
+        self.kept: _KeptValue | None = None
         self.newer: _NewerValue | None = None
+        self.from_aws: tuple[RawValue, Moment] | None = None
         self.absent_at: Moment | None = None
-        self.aws_raw: RawValue | None = None
-        self.aws_at: Moment | None = None
+        self.has_warned = False
 
     def forget_expired(self, moment: Moment) -> float:
         """Let go of raw values whose time is over; give the seconds until the next one's is."""
+        kept, newer, from_aws = self.kept, self.newer, self.from_aws
         left = inf
-        if self.raw is not None and self.at is not None:
-            left = self.keep_seconds - moment.since(self.at)
-            if left < 0.0:
-                self.raw, self.keep_seconds, left = None, 0.0, inf
-        if self.newer is not None:
-            rest = self.ttl - moment.since(self.newer.at)
-            self.newer, left = (None, left) if rest < 0.0 else (self.newer, min(left, rest))
-        if self.aws_at is not None:
-            rest = self.ttl - moment.since(self.aws_at)
+        if kept is not None and kept.raw is not None:
+            rest = kept.seconds - moment.since(kept.at)
             if rest < 0.0:
-                self.aws_raw = self.aws_at = None
+                self.kept = kept._replace(raw=None, seconds=0.0)
+            else:
+                left = rest
+        if newer is not None:
+            rest = self.ttl - moment.since(newer.at)
+            if rest < 0.0:
+                self.newer = None
+            else:
+                left = min(left, rest)
+        if from_aws is not None:
+            rest = self.ttl - moment.since(from_aws[1])
+            if rest < 0.0:
+                self.from_aws = None
             else:
                 left = min(left, rest)
         return left
 
 
 class Memory:
-    """What is known of the values of one server. Many threads may use it."""
+    """What is known of the values of one server. Many threads may use it.
+
+    There is no lock: an interrupt at the wrong moment would leave it locked for ever. Each step on the entries is one
+    that Python does not interrupt.
+    """
 
     def __init__(self) -> None:
         self._entries: OrderedDict[str, _CacheEntry] = OrderedDict()
-        self._lock = threading.Lock()
         self._key = os.urandom(_KEY_BYTES)
         self._next_expiry: Moment | None = None
 
@@ -173,18 +175,14 @@ class Memory:
             By path, a value that is fresh, or None for an optional one whose absence is remembered.
         """
         found: dict[str, SourcedValue] = {}
-        with self._lock:
-            self._forget_expired(moment)
-            if not self._entries:
-                return found
-            for request in requests:
-                entry = self._entries.get(request.path)
-                if entry is None:
-                    continue
-                self._entries.move_to_end(request.path)
-                sourced = _use_again(entry, request, fresh, moment, from_aws=from_aws)
-                if sourced is not None:
-                    found[request.path] = sourced
+        self._forget_expired(moment)
+        if not self._entries:
+            return found
+        for request in requests:
+            entry = self._find(request.path)
+            sourced = None if entry is None else _use_again(entry, request, fresh, moment, from_aws=from_aws)
+            if sourced is not None:
+                found[request.path] = sourced
         return found
 
     def list_seen(self, requests: Iterable[Request], moment: Moment) -> frozenset[str]:
@@ -192,7 +190,7 @@ class Memory:
         return frozenset(
             request.path
             for request in requests
-            if request.is_optional and self._was_seen(self._entries.get(request.path), moment)
+            if request.is_optional and _was_seen(self._entries.get(request.path), moment)
         )
 
     def are_likely_cached(self, requests: Sequence[Request], moment: Moment) -> bool:
@@ -200,7 +198,8 @@ class Memory:
         ttls = {is_secret: _read_ttl(is_secret=is_secret) for is_secret in (True, False)}
         for request in requests:
             entry = self._entries.get(request.path)
-            if entry is None or entry.at is None or moment.since(entry.at) >= ttls[request.is_secret]:
+            kept = None if entry is None else entry.kept
+            if kept is None or moment.since(kept.at) >= ttls[request.is_secret]:
                 return False
         return True
 
@@ -220,50 +219,39 @@ class Memory:
             ages: how old a value may be.
             moment: when it was asked for: the value counts as that old, however long the whole batch took.
         """
-        with self._lock:
-            entry = self._touch(request)
-            outcome: SourcedValue | ResolutionError
-            if not isinstance(fetched, RawValue):
-                outcome, warning = self._record_failure(entry, request, fetched, ages, moment)
-            else:
-                newest, fingerprint = self._choose_newest(entry, fetched, moment)
-                outcome, warning = (
-                    self._keep(entry, newest, fingerprint, ages=ages, moment=moment, source="server"),
-                    None,
-                )
-                entry.aws_raw = entry.aws_at = None
-        if warning is not None:
-            _log.warn(warning.text, *warning.args)
-        return outcome
+        entry = self._touch(request)
+        if not isinstance(fetched, RawValue):
+            return self._record_failure(entry, request, fetched, ages, moment)
+        newest, fingerprint = self._choose_newest(entry, fetched, moment)
+        entry.from_aws = None
+        return self._keep(entry, newest, fingerprint, ages=ages, moment=moment, source="server")
 
     def record_from_aws(self, request: Request, raw: RawValue, ages: Ages, moment: Moment) -> SourcedValue:
         """Take note of a value that AWS gave in the place of the server. It is kept for the TTL of the extension."""
-        with self._lock:
-            entry = self._touch(request)
-            entry.ttl = _read_ttl(is_secret=request.is_secret)
-            if entry.ttl:
-                entry.aws_raw, entry.aws_at = raw, moment
-                self._plan_expiry(moment, entry.ttl)
-            return self._keep(entry, raw, self.make_fingerprint(raw), ages=ages, moment=moment, source="aws")
+        entry = self._touch(request)
+        entry.ttl = _read_ttl(is_secret=request.is_secret)
+        if entry.ttl:
+            entry.from_aws = raw, moment
+            self._plan_expiry(moment, entry.ttl)
+        return self._keep(entry, raw, self.make_fingerprint(raw), ages=ages, moment=moment, source="aws")
 
     def record_newer(self, request: Request, raw: RawValue, ages: Ages, moment: Moment, source: str) -> SourcedValue:
         """Take note of a value that was fetched past every cache: whatever a cache had before is replaced by it."""
-        with self._lock:
-            entry = self._touch(request)
-            entry.ttl = _read_ttl(is_secret=request.is_secret)
-            fingerprint = self.make_fingerprint(raw)
-            before = entry.newer
-            replaced = {entry.fingerprint, *(before.replaced if before else ()), before and before.fingerprint}
-            others = frozenset(one for one in replaced if one is not None and one != fingerprint)
-            entry.newer = _NewerValue(raw, fingerprint, others, moment) if others and entry.ttl else None
-            if entry.newer:
-                self._plan_expiry(moment, entry.ttl)
-            return self._keep(entry, raw, fingerprint, ages=ages, moment=moment, source=source)
+        entry = self._touch(request)
+        entry.ttl = _read_ttl(is_secret=request.is_secret)
+        fingerprint, before = self.make_fingerprint(raw), entry.newer
+        replaced = {self.find_fingerprint(request.path), *((*before.replaced, before.fingerprint) if before else ())}
+        others = frozenset(one for one in replaced if one is not None and one != fingerprint)
+        entry.newer = _NewerValue(raw, fingerprint, others, moment) if others and entry.ttl else None
+        if entry.newer:
+            self._plan_expiry(moment, entry.ttl)
+        return self._keep(entry, raw, fingerprint, ages=ages, moment=moment, source=source)
 
     def find_fingerprint(self, path: str) -> Fingerprint | None:
         """Give the fingerprint of the value that was served last."""
         entry = self._entries.get(path)
-        return None if entry is None else entry.fingerprint
+        kept = None if entry is None else entry.kept
+        return None if kept is None else kept.fingerprint
 
     def _keep(
         self,
@@ -276,41 +264,37 @@ class Memory:
         source: str,
     ) -> SourcedValue:
         """Store a good value: the text itself only where an age may use it again."""
-        changed = entry.fingerprint is not None and entry.fingerprint != fingerprint
+        before = entry.kept
         # Also for another handler, whose ages allow what this one's do not.
-        seconds = max(ages.fresh, ages.stale, entry.keep_seconds if entry.raw is not None else 0.0)
-        entry.at, entry.fingerprint, entry.keep_seconds = moment, fingerprint, seconds
-        entry.raw = raw if seconds else None
+        seconds = max(ages.fresh, ages.stale, before.seconds if before is not None else 0.0)
+        entry.kept = _KeptValue(moment, fingerprint, raw if seconds else None, seconds)
         entry.absent_at, entry.has_warned = None, False
         if seconds:
             self._plan_expiry(moment, seconds)
+        changed = before is not None and before.fingerprint != fingerprint
         if changed:
             self._forget_absences(entry)
         return SourcedValue(raw, source, changed)
 
     def _record_failure(
         self, entry: _CacheEntry, request: Request, error: ResolutionError, ages: Ages, moment: Moment
-    ) -> tuple[SourcedValue | ResolutionError, _Warning | None]:
-        """Give what a failure comes to, and what to warn of."""
-        if ages.stale and isinstance(error, _SPARED) and entry.raw is not None and entry.at is not None:
-            age = moment.since(entry.at)
+    ) -> SourcedValue | ResolutionError:
+        """Give what a failure comes to."""
+        kept = entry.kept
+        if ages.stale and isinstance(error, _SPARED) and kept is not None and kept.raw is not None:
+            age = moment.since(kept.at)
             if 0.0 <= age <= ages.stale:
-                warning = _Warning("%s Serving the last good value, %.0f s old.", error, age)
-                return SourcedValue(entry.raw, "stale", age=age), warning
+                _log.warn("%s Serving the last good value, %.0f s old.", error, age)
+                return SourcedValue(kept.raw, "stale", age=age)
         if not request.is_optional or not isinstance(error, (NotFoundError, UnresolvedError)):
-            return error, None
-        if isinstance(error, UnresolvedError) and self._was_seen(entry, moment):
-            return error, None
-        return self._record_absence(entry, request, error, moment)
-
-    def _record_absence(
-        self, entry: _CacheEntry, request: Request, error: ResolutionError, moment: Moment
-    ) -> tuple[SourcedValue, _Warning | None]:
+            return error
+        if isinstance(error, UnresolvedError) and _was_seen(entry, moment):
+            return error
         entry.absent_at = moment
-        is_certain = isinstance(error, NotFoundError) or entry.has_warned
-        entry.has_warned = entry.has_warned or not is_certain
-        warning = None if is_certain else _Warning(_DEFAULT_USED, request.subject)
-        return SourcedValue(None, "default"), warning
+        if isinstance(error, UnresolvedError) and not entry.has_warned:
+            entry.has_warned = True
+            _log.warn(_DEFAULT_USED, request.subject)
+        return SourcedValue(None, "default")
 
     def _choose_newest(self, entry: _CacheEntry, raw: RawValue, moment: Moment) -> tuple[RawValue, Fingerprint]:
         """Overrule a cache's answer that is known to be replaced. Anything else ends what overruled it."""
@@ -325,26 +309,30 @@ class Memory:
             entry.newer = None
         return raw, fingerprint
 
-    def _was_seen(self, entry: _CacheEntry | None, moment: Moment) -> bool:
-        return entry is not None and _is_within(SEEN_SECONDS, entry.at, moment)
-
     def _forget_absences(self, changed: _CacheEntry) -> None:
         """When a secret's version changes, its labels move: what had no value may have one now."""
         if changed.secret is not None:
-            for entry in self._entries.values():
+            for entry in tuple(self._entries.values()):
                 if entry.secret == changed.secret:
                     entry.absent_at = None
 
+    def _find(self, path: str) -> _CacheEntry | None:
+        """Give the entry of a path as the one used last."""
+        entry = self._entries.get(path)
+        if entry is not None:
+            with suppress(KeyError):  # another thread has let it go meanwhile
+                self._entries.move_to_end(path)
+        return entry
+
     def _touch(self, request: Request) -> _CacheEntry:
-        """Give the entry of a path as the one used last; a new one may take the place of the one used longest ago."""
-        entry = self._entries.get(request.path)
+        """Give the entry of a path; a new one may take the place of the one used longest ago."""
+        entry = self._find(request.path)
         if entry is None:
             secret = (request.declaration.name, request.role_arn) if request.is_secret else None
-            entry = self._entries[request.path] = _CacheEntry(secret)
+            entry = self._entries.setdefault(request.path, _CacheEntry(secret))
             if len(self._entries) > MOST_NAMES:
-                self._entries.popitem(last=False)
-        else:
-            self._entries.move_to_end(request.path)
+                with suppress(KeyError):
+                    self._entries.popitem(last=False)
         return entry
 
     def _plan_expiry(self, moment: Moment, seconds: float) -> None:
@@ -358,7 +346,7 @@ class Memory:
         if due is None or (moment.monotonic <= due.monotonic and moment.wall <= due.wall):
             return
         self._next_expiry = None
-        left = min((entry.forget_expired(moment) for entry in self._entries.values()), default=inf)
+        left = min((entry.forget_expired(moment) for entry in tuple(self._entries.values())), default=inf)
         if left < inf:
             self._plan_expiry(moment, left)
 
@@ -372,17 +360,20 @@ _DEFAULT_USED = (
 def _use_again(
     entry: _CacheEntry, request: Request, fresh: float, moment: Moment, *, from_aws: bool
 ) -> SourcedValue | None:
-    if fresh and entry.raw is not None and _is_within(fresh, entry.at, moment):
-        return SourcedValue(entry.raw, "memory", age=moment.since(entry.at or moment))
-    if from_aws and entry.aws_raw is not None and _is_within(entry.ttl, entry.aws_at, moment):
-        return SourcedValue(entry.aws_raw, "aws", age=moment.since(entry.aws_at or moment))
-    if request.is_optional and _is_within(ABSENCE_SECONDS, entry.absent_at, moment):
+    kept, spare = entry.kept, entry.from_aws
+    if fresh and kept is not None and kept.raw is not None and moment.is_within(fresh, kept.at):
+        return SourcedValue(kept.raw, "memory", age=moment.since(kept.at))
+    if from_aws and spare is not None and moment.is_within(entry.ttl, spare[1]):
+        return SourcedValue(spare[0], "aws", age=moment.since(spare[1]))
+    absent_at = entry.absent_at
+    if request.is_optional and absent_at is not None and moment.is_within(ABSENCE_SECONDS, absent_at):
         return SourcedValue(None, "default")
     return None
 
 
-def _is_within(seconds: float, at: Moment | None, moment: Moment) -> bool:
-    return at is not None and moment.is_within(seconds, at)
+def _was_seen(entry: _CacheEntry | None, moment: Moment) -> bool:
+    kept = None if entry is None else entry.kept
+    return kept is not None and moment.is_within(SEEN_SECONDS, kept.at)
 
 
 def _read_ttl(*, is_secret: bool) -> float:

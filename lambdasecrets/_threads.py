@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import deque
 from contextvars import copy_context
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -77,14 +77,41 @@ class _Task(Generic[_T]):
         return self._outcome.pop()
 
 
+class _Worker:
+    """A thread of the crew, and whether it waits for a task."""
+
+    def __init__(self, tasks: SimpleQueue[_Task[object]]) -> None:
+        self._tasks = tasks
+        self.is_idle = False
+        self.thread = threading.Thread(target=self._work, name="lambdasecrets", daemon=True)
+
+    def _work(self) -> None:
+        while (task := self._take()) is not None:
+            task.run()
+            del task
+
+    def _take(self) -> _Task[object] | None:
+        """Wait for a task. None where none comes: then the thread ends."""
+        self.is_idle = True
+        try:
+            return self._tasks.get(timeout=IDLE_SECONDS)
+        except Empty:
+            # Whoever puts a task looks for idle workers after it: one that was put until now is seen here.
+            self.is_idle = False
+            return None if self._tasks.empty() else self._take()
+        finally:
+            self.is_idle = False
+
+
 class Crew:
-    """Threads that run tasks, each in a copy of the context that it comes from."""
+    """Threads that run tasks, each in a copy of the context that it comes from.
+
+    There is no lock: an interrupt at the wrong moment would leave it locked for ever.
+    """
 
     def __init__(self) -> None:
-        self._tasks: deque[_Task[object]] = deque()
-        self._changed = threading.Condition()
-        self._threads: set[threading.Thread] = set()
-        self._idle = 0
+        self._tasks: SimpleQueue[_Task[object]] = SimpleQueue()
+        self._workers: tuple[_Worker, ...] = ()
 
     async def run(self, call: Callable[[], _T], deadline: Deadline) -> _T | None:
         """Run a call in a thread, and wait for it: for a free thread, too, inside the deadline.
@@ -93,40 +120,20 @@ class Crew:
             What the call returned; None where the deadline passed first.
         """
         task = _Task(call, asyncio.get_running_loop())
-        self._put(task)
+        self._tasks.put(task)  # type: ignore[arg-type]  # the outcome is taken by who knows its type
+        self._start_worker()
         return task.take() if await task.wait(deadline.left() + GRACE_SECONDS) else None
 
-    def _put(self, task: _Task[_T]) -> None:
-        with self._changed:
-            self._tasks.append(task)  # type: ignore[arg-type]  # the outcome is taken by who knows its type
-            self._changed.notify()
-            if self._idle >= len(self._tasks):
-                return
-            # Counted, not kept count of: an interrupt between two lines would leave a wrong number for ever.
-            self._threads = {thread for thread in self._threads if thread.is_alive()}
-            if len(self._threads) < MOST_THREADS:
-                self._start()
-
-    def _start(self) -> None:
-        thread = threading.Thread(target=self._work, name="lambdasecrets", daemon=True)
+    def _start_worker(self) -> None:
+        workers = tuple(worker for worker in self._workers if worker.thread.is_alive())
+        idle = sum(worker.is_idle for worker in workers)
+        if idle >= self._tasks.qsize() or len(workers) >= MOST_THREADS:
+            return
+        worker = _Worker(self._tasks)
         try:
-            thread.start()
+            worker.thread.start()
         except RuntimeError:  # the system has no thread left
-            if not self._threads:
-                self._tasks.clear()
+            if not workers:
                 raise
         else:
-            self._threads.add(thread)
-
-    def _work(self) -> None:
-        while (task := self._next()) is not None:
-            task.run()
-            del task
-
-    def _next(self) -> _Task[object] | None:
-        """Wait for a task. None where none comes: then the thread ends."""
-        with self._changed:
-            self._idle += 1
-            self._changed.wait_for(lambda: self._tasks, IDLE_SECONDS)
-            self._idle -= 1
-            return self._tasks.popleft() if self._tasks else None
+            self._workers = (*workers, worker)

@@ -84,7 +84,8 @@ def look_up(memory: Memory, request: Request, fresh: float, *, from_aws: bool = 
 def count_values(memory: Memory) -> int:
     """Count the raw values that a memory holds."""
     entries = memory._entries.values()
-    return sum((entry.raw is not None) + (entry.aws_raw is not None) + (entry.newer is not None) for entry in entries)
+    values = [value for entry in entries for value in (entry.kept and entry.kept.raw, entry.from_aws, entry.newer)]
+    return len([value for value in values if value is not None])
 
 
 # --- max_age ------------------------------------------------------------------------------------------------------

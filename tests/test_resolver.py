@@ -98,8 +98,8 @@ def older(seconds: float) -> None:
         memory = place.memory
         memory._next_expiry = past(memory._next_expiry) if memory._next_expiry else None
         for entry in memory._entries.values():
-            for name in ("at", "absent_at", "aws_at"):
-                setattr(entry, name, past(moment) if (moment := getattr(entry, name)) else None)
+            entry.kept = entry.kept and entry.kept._replace(at=past(entry.kept.at))
+            entry.absent_at = entry.absent_at and past(entry.absent_at)
 
 
 # --- What is asked ------------------------------------------------------------------------------------------------

@@ -70,7 +70,11 @@ def fetch(requests: Sequence[Request], deadline: Deadline) -> dict[str, Fetched]
     Returns:
         For each path its value or its error.
     """
-    wishes = _desk.fetch({request.path: request.declaration for request in requests}, deadline)
+    try:
+        wishes = _desk.fetch({request.path: request.declaration for request in requests}, deadline)
+    except BaseException:  # an interrupt, which may have left a lock locked
+        forget()
+        raise
     return {request.path: _read_wish(request, wishes[request.path], deadline) for request in requests}
 
 
