@@ -42,11 +42,13 @@ def _build(kept: Path) -> None:
         raise MissingToolError(f"Cannot build {CRATE}: {', '.join(missing)} not found. Install it and try again.")
     print(f"Building {CRATE} {VERSION}: about 5 minutes, once", file=sys.__stderr__, flush=True)
     kept.parent.mkdir(parents=True, exist_ok=True)
+    target = kept.parent / f"{VERSION}-target"  # it stays until all is built: a build that is stopped goes on
     with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
         install = ("cargo", "install", CRATE, "--version", VERSION, "--locked", "--quiet")
         built = Path(folder) / "built"
         subprocess.run(
-            [*install, "--root", str(built), "--target-dir", str(Path(folder) / "target")],
+            [*install, "--root", str(built), "--target-dir", str(target)],
             check=True, stdin=subprocess.DEVNULL, timeout=_BUILD_SECONDS,
         )  # fmt: skip
         built.replace(kept)  # at once: another run never sees half a build
+    shutil.rmtree(target)
