@@ -103,7 +103,7 @@ class _Scalars:
     def __init__(self, schema: Mapping[str, Any]) -> None:
         # Without the user's functions, so that they run once, in the way that is chosen.
         pure = cast("core_schema.CoreSchema", _drop_functions(schema))
-        self._pure = SchemaValidator(pure, {"cache_strings": "none"})
+        self._pure = SchemaValidator(pure, {"cache_strings": "none", "hide_input_in_errors": True})
         self._prefers_text = any(map(_is_read_as_text, nodes(schema)))
         self._declares_text = any(node.get("type") == "str" for node in nodes(schema))
 

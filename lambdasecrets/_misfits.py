@@ -41,7 +41,7 @@ def find_problems(error: Exception, schema: Mapping[str, Any], data: object) -> 
         if not isinstance(error, ValidationError):
             return [Problem((), _name(error))]
         items = cast("list[dict[str, Any]]", error.errors(include_url=False, include_context=False))
-        return list(map(_Looking(schema, data).read, items[:_MOST_PROBLEMS]))
+        return list(map(_Inspector(schema, data).read, items[:_MOST_PROBLEMS]))
     except Exception as problem:  # what a validator put into an error may raise when it is looked at
         if is_from_signal_handler(problem):
             raise
@@ -86,7 +86,7 @@ def _name(error: Exception) -> str:
 # --- What ------------------------------------------------------------------------------------------------------------
 
 
-class _Looking:
+class _Inspector:
     """Looks at what validating found, one thing after the other.
 
     Args:

@@ -69,7 +69,8 @@ class Reader:
             # Not by `check`: this is the way of nearly every value, and a call is a tenth of what it takes.
             return self._validate(text)
         except Exception as error:  # noqa: BLE001 - a validator of the user's may raise anything, and quote its input
-            return self.checker.explain(error, text, subject)
+            raised = error
+        return self.checker.explain(raised, text, subject)
 
     def _from_bytes(self, binary: bytes | None, key: str | None, subject: Subject) -> Any:
         if binary is None:
@@ -143,23 +144,28 @@ class _Checker:
 
     def __init__(self, expected: str, schema: core_schema.CoreSchema) -> None:
         self.expected, self.schema = expected, schema
-        # Not the adapter's, which keeps a JSON value's short texts in a cache for as long as the process lives, and
-        # shows values to pydantic's plugins.
-        self.validator = SchemaValidator(schema, {"cache_strings": "none"})
+        # Not the adapter's, which keeps a JSON value's short texts in a cache for as long as the process lives, quotes
+        # values in its errors, and shows them to pydantic's plugins.
+        self.validator = SchemaValidator(schema, {"cache_strings": "none", "hide_input_in_errors": True})
 
     def check(self, validate: Callable[[Any], Any], data: Any, subject: Subject) -> Any:
         """Give what validating makes of the data, or the InvalidValueError."""
         try:
             return validate(data)
         except Exception as error:  # noqa: BLE001 - a validator of the user's may raise anything, and quote its input
-            return self.explain(error, data, subject)
+            raised = error
+        return self.explain(raised, data, subject)
 
     def explain(self, error: Exception, data: Any, subject: Subject) -> InvalidValueError:
-        """Give what may be shown of an error that validating raised. One of a signal's handler goes on as it is."""
+        """Give what may be shown of an error that validating raised. One of a signal's handler goes on as it is.
+
+        To be called when the error is no longer handled: it would become the context of an interrupt that comes now.
+        """
         from lambdasecrets import _misfits  # noqa: PLC0415 - needed only where a value does not fit
 
         if _misfits.is_from_signal_handler(error):
             raise error
+        error.__traceback__ = None  # its frames hold it in turn: without them it ends here, and the value with it
         return InvalidValueError(subject, self.expected, _misfits.find_problems(error, self.schema, data))
 
     def misfit(self, subject: Subject, problem: Problem) -> InvalidValueError:

@@ -1,6 +1,7 @@
 # ruff: noqa: UP007, UP045 - both ways of writing a union must work
 
 import enum
+import gc
 import ipaddress
 import json
 import re
@@ -8,6 +9,7 @@ import signal
 import traceback
 import types
 import uuid
+import weakref
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -156,6 +158,25 @@ class Version(tuple[int, ...]):
         return core_schema.chain_schema([core_schema.str_schema(), parse])
 
 
+class Total(int):
+    """A type that is read from JSON, and made of it in a second step."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> core_schema.CoreSchema:
+        add = core_schema.no_info_plain_validator_function(lambda items: cls(sum(items)))
+        return core_schema.chain_schema([core_schema.list_schema(core_schema.int_schema()), add])
+
+
+class Either(str):
+    """A type that is one of two, each with its label."""
+
+    __slots__ = ()
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.union_schema([(core_schema.int_schema(), "one"), (core_schema.float_schema(), "other")])
+
+
 Pet = Annotated[Union[Cat, Dog], Field(discriminator="kind")]
 Tagged = Annotated[
     Union[Annotated[Cat, Tag("c")], Annotated[Dog, Tag("d")]],
@@ -240,6 +261,7 @@ def refusal(declared: Any) -> str:
         (Base64Str, "aGk=", "hi"),
         (Word, "[1]", Word("[1]")),
         (Version, "1.20", Version((1, 20))),
+        (Either, "2.5", 2.5),
         (UserId, "7", 7),
         (int | float, "2.5", 2.5),
         (Annotated[str, Field(min_length=3)], "abc", "abc"),
@@ -269,6 +291,7 @@ def test_text(declared: Any, text: str, expected: Any) -> None:
         (Box[int], '{"content": 1}', Box[int](content=1)),
         (Tree, '{"children": [{}]}', Tree(children=[Tree()])),
         (Numbers, "[1, 2]", Numbers([1, 2])),
+        (Total, "[1, 2]", Total(3)),
         (Point, '{"x": 1}', Point(1)),
         (Place, '{"x": 1}', {"x": 1}),
         (Pair, '[1, "a"]', Pair(1, "a")),
@@ -970,6 +993,7 @@ def _revalidating(value: str) -> Any:
         (AnyUrl, "hunter2", ["url_parsing"]),
         (Base64Str, "hunter2", ["custom_error"]),
         (int | float, "hunter2", ["int: int_parsing", "float: float_parsing"]),
+        (Either, "hunter2", ["one: int_parsing", "other: float_parsing"]),
         (Annotated[str, Field(pattern="^a")], "hunter2", ["string_pattern_mismatch"]),
         (Database, "hunter2", ["json_invalid"]),
         (Database, '{"password": "hunter2"', ["json_invalid"]),
@@ -1230,6 +1254,51 @@ def test_an_alarm_goes_on(kind: type[BaseException]) -> None:
             read(Annotated[str, BeforeValidator(wait)], "hunter2")
     finally:
         signal.signal(signal.SIGALRM, before)
+
+
+class InterruptedName(type):
+    """Its classes interrupt whoever looks at their names."""
+
+    @property
+    def __name__(cls) -> None:  # type: ignore[override]  # a class can do worse
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_while_an_error_is_looked_at_carries_nothing() -> None:
+    """An interrupt that comes while the library looks at an error, which may quote the value, is without it."""
+    interrupting = InterruptedName("Interrupting", (Exception,), {})
+    for key in (None, "k"):
+        with pytest.raises(KeyboardInterrupt) as caught:
+            read(_raising(interrupting), '{"k": "hunter2"}', key=key)
+        assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+
+
+def test_no_error_is_left_behind() -> None:
+    """An error of validating is gone when it was looked at, without waiting for the garbage collector."""
+    raised: list[weakref.ref[Exception]] = []
+
+    def refuse(value: Any) -> Any:
+        error = QuotingError(value)
+        raised.append(weakref.ref(error))
+        raise error
+
+    gc.disable()
+    try:
+        for key in (None, "k"):
+            assert problems(read(Annotated[str, AfterValidator(refuse)], '{"k": "hunter2"}', key=key)) == [
+                "foreign_exception"
+            ]
+        assert [ref() for ref in raised] == [None, None]
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("declared", [int, Database, dict[str, int], Annotated[Database, AfterValidator(abs)]])
+def test_pydantics_own_error_quotes_nothing(declared: Any) -> None:
+    """Even pydantic's own error, which never leaves, does not show what was read."""
+    with pytest.raises(pydantic.ValidationError) as caught:
+        reader("here", declared)._validate('{"port": "hunter2", "hunter2": "hunter2"}')
+    assert "hunter2" not in str(caught.value).replace("\nhunter2\n", "")
 
 
 def test_too_deep() -> None:

@@ -78,6 +78,13 @@ def test_any_bytes(binary: bytes, before: bytes, after: bytes) -> None:
     assert raw == RawValue(None, binary, VERSION)
 
 
+def test_a_buffer_without_an_offset() -> None:
+    """A buffer that tells no offset begins at the beginning of its array."""
+    content = reference({"versionId": VERSION, "secretBinary": {"hb": [1, -1], "limit": 2}})
+    raw = read_bare(bodies.read_parameter, content)
+    assert raw == RawValue(None, b"\x01\xff", VERSION)
+
+
 @pytest.mark.parametrize(
     "written",
     [
