@@ -13,10 +13,10 @@ from lambdasecrets._invocation import clean_error, find_invocation
 from lambdasecrets._resolver import Arguments, Lookup, OnResolve, find_resolver
 from lambdasecrets._settings import Options
 from lambdasecrets._signature import handler_plan, publish, value_plan
-from lambdasecrets.errors import ResolutionError, SettingError
+from lambdasecrets.errors import DeclarationError, ResolutionError, SettingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from lambdasecrets._declarations import Declaration, Parameter, Secret
 
@@ -88,6 +88,7 @@ def inject_secrets(
     retry_on: Iterable[type[Exception]] | None = None,
     fallback: Fallback | None = None,
     on_resolve: OnResolve | None = None,
+    **unknown: object,
 ) -> Any:
     """Resolve a handler's declared secrets and parameters before each invocation, and pass them in by keyword.
 
@@ -110,6 +111,7 @@ def inject_secrets(
         fallback: `aws` to ask AWS itself, through boto3, for what the server on this machine cannot serve.
             Default: LAMBDASECRETS_FALLBACK, else none.
         on_resolve: a function that is called with a `ResolveEvent` after every resolve.
+        **unknown: nothing: what there is not is refused, with what to write.
 
     Returns:
         A plain function with the signature `(event, context)`.
@@ -119,6 +121,7 @@ def inject_secrets(
         SettingError: at import, for an option that cannot be used.
         ResolutionError: at an invocation; see `lambdasecrets.errors` for the tree.
     """
+    _check_options(inject_secrets, unknown)
     kinds = None if retry_on is None else tuple(retry_on)
     options = Options(timeout, max_age, stale_if_error, kinds, fallback).check()
     _check_observer(on_resolve)
@@ -127,6 +130,13 @@ def inject_secrets(
         return _wrap(handler, options, on_resolve)
 
     return decorate if handler is None else decorate(handler)
+
+
+def _check_options(function: Callable[..., Any], unknown: Collection[str]) -> None:
+    if unknown:
+        from lambdasecrets import _hints  # noqa: PLC0415 - only for mistakes
+
+        raise DeclarationError(*_hints.describe_unknown_option(function, unknown))
 
 
 def _check_observer(on_resolve: object) -> None:
@@ -272,6 +282,7 @@ def resolve(
     refresh: bool = False,
     context: object = None,
     on_resolve: OnResolve | None = None,
+    **unknown: object,
 ) -> Any:
     """Resolve a value outside a handler's signature: in a route, a dependency, a script.
 
@@ -288,6 +299,7 @@ def resolve(
             batch. Within a second of such a fetch its answer serves all who ask.
         context: the invocation's context, where no decorator has seen it; see also `invocation`.
         on_resolve: a function that is called with a `ResolveEvent`.
+        **unknown: nothing: what there is not is refused, with what to write.
 
     Returns:
         A fresh object of the declared type.
@@ -298,6 +310,7 @@ def resolve(
         ResolutionError: the value was not to be had; see `lambdasecrets.errors` for the tree.
     """
     try:
+        _check_options(resolve, unknown)
         options = Options(timeout, max_age, stale_if_error, (), fallback).check()
         return _take(_choose(refresh)(_plan(what, kind, options, context, on_resolve)))
     except BaseException as error:
@@ -344,6 +357,7 @@ async def aresolve(
     refresh: bool = False,
     context: object = None,
     on_resolve: OnResolve | None = None,
+    **unknown: object,
 ) -> Any:
     """Resolve a value in a coroutine, without holding up its loop. See `resolve`.
 
@@ -358,6 +372,7 @@ async def aresolve(
             batch. Within a second of such a fetch its answer serves all who ask.
         context: the invocation's context, where no decorator has seen it; see also `invocation`.
         on_resolve: a function that is called with a `ResolveEvent`.
+        **unknown: nothing: what there is not is refused, with what to write.
 
     Returns:
         A fresh object of the declared type.
@@ -368,6 +383,7 @@ async def aresolve(
         ResolutionError: the value was not to be had; see `lambdasecrets.errors` for the tree.
     """
     try:
+        _check_options(aresolve, unknown)
         options = Options(timeout, max_age, stale_if_error, (), fallback).check()
         return _take(await run_in_thread(_choose(refresh), _plan(what, kind, options, context, on_resolve)))
     except BaseException as error:

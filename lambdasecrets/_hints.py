@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-_NAMES = ("arn", "id", "path", "parameter", "parameter_name", "secret", "secret_arn", "secret_id", "secret_name")
+_NAMES = (
+    "arn",
+    "id",
+    "name",
+    "path",
+    "parameter",
+    "parameter_name",
+    "secret",
+    "secret_arn",
+    "secret_id",
+    "secret_name",
+)
 _KEYS = ("attribute", "field", "json_field", "json_key", "member")
 _OPTIONS = {
     "default": "Give the argument a default: `= None`.",
@@ -64,8 +76,39 @@ def find_mistake(
     return None
 
 
+_OPTION_HINTS = {
+    **dict.fromkeys(("cache", "cache_ttl", "expire", "expires", "max_cache_age", "ttl"), "Write max_age=, in seconds."),
+    **dict.fromkeys(("deadline", "timeout_seconds"), "Write timeout=, in seconds."),
+    **dict.fromkeys(("force_fetch", "force_refresh", "refresh"), "Write refresh=True, in resolve and aresolve."),
+    **dict.fromkeys(("callback", "on_event", "on_resolved"), "Write on_resolve=."),
+    **dict.fromkeys(
+        ("retry", "retries", "on_error"), "Write retry_on=, the exceptions that a rotated secret explains."
+    ),
+    **dict.fromkeys(("region", "region_name"), "Declare the ARN: it has its Region."),
+}
+
+
+def describe_unknown_option(function: Callable[..., Any], unknown: Iterable[str]) -> tuple[str, str, str]:
+    """Say what to write in the place of an option that there is not.
+
+    Args:
+        function: what was called.
+        unknown: the names of the options.
+
+    Returns:
+        Where, why and the remedy.
+    """
+    first = next(iter(unknown))
+    accepted = list(function.__kwdefaults__ or {})
+    close = get_close_matches(first.lower(), accepted, n=1)
+    nearest = f"Write {close[0]}=." if close else f"It takes {', '.join(f'{item}=' for item in accepted)}."
+    where = f"{function.__name__}({first}=...)"
+    return where, "there is no such option", _OPTION_HINTS.get(first.lower()) or nearest
+
+
 def _hint(kind: str, accepted: Collection[str], unknown: str) -> str:
-    name = unknown.lower()
+    # boto3's own spelling is a name of several words, too: SecretId.
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", unknown).lower()
     hint = _OF_KIND.get(kind, {}).get(name) or _OPTIONS.get(name)
     close = get_close_matches(name, accepted, n=1)
     return hint or (f"Write {close[0]}=." if close else f"It takes {', '.join(f'{item}=' for item in accepted)}.")

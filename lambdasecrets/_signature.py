@@ -162,6 +162,7 @@ def value_plan(annotation: Any, declaration: Declaration | None = None) -> Plan:
     Raises:
         DeclarationError: an annotation that carries none, or carries one besides the given one.
     """
+    _check_asked(annotation, declaration)
     where = f"resolve({written(annotation)})"
     whole = annotation if declaration is None else Annotated[annotation, declaration]
     path = (annotation.__name__,) if _is_model(annotation) and declaration is None else ()
@@ -169,6 +170,20 @@ def value_plan(annotation: Any, declaration: Declaration | None = None) -> Plan:
     if node is None:
         raise DeclarationError(where, *_undeclared(annotation))
     return Plan("resolve()", {"": node})
+
+
+def _check_asked(annotation: Any, declaration: object) -> None:
+    if declaration is not None and not isinstance(declaration, Declaration):
+        why = f"its first argument is {_article(declaration)}, not a Secret or a Parameter"
+        remedy = f'Write resolve(Secret("name"), {written(annotation)}).'
+        raise DeclarationError(f"resolve(..., {written(annotation)})", why, remedy)
+    if isinstance(annotation, Declaration):
+        remedy = f"Write resolve({annotation}, str), or another type."
+        raise DeclarationError(f"resolve({annotation})", "it has no type to read the value as", remedy)
+
+
+def _article(item: object) -> str:
+    return f"the class {item.__name__}" if isinstance(item, type) else f"of type {type(item).__name__}"
 
 
 def _check_function(handler: Callable[..., Any]) -> None:

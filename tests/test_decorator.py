@@ -18,6 +18,7 @@ from lambdasecrets import (
     Parameter,
     Secret,
     SettingError,
+    aresolve,
     inject_secrets,
     resolve,
 )
@@ -118,6 +119,42 @@ def test_refuses_a_misspelt_override(emulator: Emulator, call: Any) -> None:
     with pytest.raises(TypeError, match=r"unexpected keyword argument 'keyy'\. Did you mean 'key'\?"):
         call({}, None, keyy="k")
     assert emulator.requests == []
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (inject_secrets, "inject_secrets(ttl=...): there is no such option. Write max_age=, in seconds."),
+        (
+            lambda **it: resolve(Secret("key"), str, **it),
+            "resolve(ttl=...): there is no such option. Write max_age=, in seconds.",
+        ),
+        (
+            lambda **it: asyncio.run(aresolve(Secret("key"), str, **it)),
+            "aresolve(ttl=...): there is no such option. Write max_age=, in seconds.",
+        ),
+    ],
+)
+def test_refuses_an_option_that_does_not_exist(call: Any, expected: str) -> None:
+    """An option that there is not is refused with the one that is meant."""
+    with pytest.raises(DeclarationError) as caught:
+        call(ttl=30)
+    assert f"Cannot use {expected}" == str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("option", "remedy"),
+    [
+        ("maxage", "Write max_age=."),
+        ("refresh", "Write refresh=True, in resolve and aresolve."),
+        ("zzz", "It takes max_age=, stale_if_error=, timeout=, retry_on=, fallback=, on_resolve=."),
+    ],
+)
+def test_hints_at_options(option: str, remedy: str) -> None:
+    """The nearest option is named, or all of them."""
+    with pytest.raises(DeclarationError) as caught:
+        inject_secrets(**{option: 3})  # type: ignore[call-overload]
+    assert remedy == caught.value.remedy
 
 
 def test_carries_its_plan() -> None:

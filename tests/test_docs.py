@@ -227,7 +227,7 @@ def test_every_setting_has_its_heading() -> None:
     source = ast.parse(Path(_settings.__file__).read_text(encoding="utf-8"))
     texts = [node.value for node in ast.walk(source) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     variables = {text for text in texts if re.fullmatch(r"[A-Z]+(_[A-Z]+)+", text)}
-    options = set(inspect.signature(inject_secrets).parameters) - {"handler"}
+    options = set(inspect.signature(inject_secrets).parameters) - {"handler", "unknown"}
 
     assert variables >= {"LAMBDASECRETS_TIMEOUT", "AWS_SESSION_TOKEN", "SECRETS_MANAGER_TTL"}
     assert [name for name in sorted(variables | options) if not is_documented(name)] == []

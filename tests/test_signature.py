@@ -712,13 +712,37 @@ def test_value_plan(kind: Any, plan: Plan) -> None:
             Secret("x"),
         ),
         (
+            (
+                "resolve(..., str): its first argument is of type str, not a Secret or a Parameter. Write "
+                'resolve(Secret("name"), str).'
+            ),
+            str,
+            "a name",
+        ),
+        (
+            (
+                "resolve(..., int | None): its first argument is the class Secret, not a Secret or a Parameter. "
+                'Write resolve(Secret("name"), int | None).'
+            ),
+            Optional[int],
+            Secret,
+        ),
+        (
+            (
+                "resolve(Secret('x')): it has no type to read the value as. Write resolve(Secret('x'), str), or another "
+                "type."
+            ),
+            Secret("x"),
+            None,
+        ),
+        (
             "resolve(Inner): it has a declaration, and Inner has others inside. Keep the outer one, or those inside.",
             Inner,
             Secret("x"),
         ),
     ],
 )
-def test_bad_value_plan(expected: str, annotation: Any, declaration: Secret | None) -> None:
+def test_bad_value_plan(expected: str, annotation: Any, declaration: Any) -> None:
     """What resolve cannot serve is refused with the remedy."""
     assert f"Cannot use {expected}" == _refusal(lambda: value_plan(annotation, declaration))
 
