@@ -729,8 +729,8 @@ def test_value_plan(kind: Any, plan: Plan) -> None:
         ),
         (
             (
-                "resolve(Secret('x')): it has no type to read the value as. Write resolve(Secret('x'), str), or another "
-                "type."
+                "resolve(Secret('x')): it has no type to read the value as. Write resolve(Secret('x'), str), or "
+                "another type."
             ),
             Secret("x"),
             None,
