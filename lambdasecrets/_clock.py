@@ -14,11 +14,13 @@ class Deadline(NamedTuple):
         ends: when, on the monotonic clock.
         seconds: how long it was at the start.
         bound: what set it: `timeout` or `invocation`.
+        function_arn: of the function whose invocation it is, for the errors; None where that is not known.
     """
 
     ends: float
     seconds: float
     bound: str
+    function_arn: str | None = None
 
     def left(self) -> float:
         """Give the seconds that are left, 0 at the least."""
@@ -28,25 +30,28 @@ class Deadline(NamedTuple):
         """Give the deadline of a step that may use a part of what is left."""
         now = monotonic()
         seconds = max(self.ends - now, 0.0) * part
-        return Deadline(now + seconds, seconds, self.bound)
+        return Deadline(now + seconds, seconds, self.bound, self.function_arn)
 
     def within(self, seconds: float) -> Deadline:
         """Give the deadline of a step that may take some seconds at most."""
         now = monotonic()
-        return self if now + seconds >= self.ends else Deadline(now + seconds, seconds, self.bound)
+        if now + seconds >= self.ends:
+            return self
+        return Deadline(now + seconds, seconds, self.bound, self.function_arn)
 
 
-def make_deadline(timeout: float, ends: float = inf) -> Deadline:
+def make_deadline(timeout: float, ends: float = inf, function_arn: str | None = None) -> Deadline:
     """Set the end of a resolve: its timeout, or the invocation's end if that is earlier.
 
     Args:
         timeout: seconds.
         ends: when the invocation should be done, on the monotonic clock.
+        function_arn: of the function whose invocation it is.
     """
     now = monotonic()
     left = ends - now
     seconds, bound = (timeout, "timeout") if timeout <= left else (max(left, 0.0), "invocation")
-    return Deadline(now + seconds, seconds, bound)
+    return Deadline(now + seconds, seconds, bound, function_arn)
 
 
 class Moment(NamedTuple):

@@ -36,15 +36,17 @@ class Invocation:
     Attributes:
         ends: when to be done, on the monotonic clock; infinite where nothing bounds it.
         tenant_id: the tenant, in a function with tenant isolation.
+        function_arn: of the function, for the errors.
         is_stateful: whether the context is of a function that keeps its steps and replays them.
         has_ended: whether the invocation is over: a task that outlives it has its own time.
     """
 
-    __slots__ = ("ends", "has_ended", "is_stateful", "tenant_id")
+    __slots__ = ("ends", "function_arn", "has_ended", "is_stateful", "tenant_id")
 
     def __init__(self, context: object) -> None:
         self.ends = inf
         self.tenant_id: str | None = None
+        self.function_arn: str | None = None
         self.is_stateful = self.has_ended = False
         for depth in range(_MOST_WRAPPERS):
             if context is None:
@@ -59,6 +61,9 @@ class Invocation:
         if self.tenant_id is None:
             tenant_id = getattr(context, "tenant_id", None)
             self.tenant_id = tenant_id if isinstance(tenant_id, str) else None
+        if self.function_arn is None:
+            function_arn = getattr(context, "invoked_function_arn", None)
+            self.function_arn = function_arn if isinstance(function_arn, str) else None
 
     def inherit(self, outer: Invocation | None) -> None:
         """Take from the invocation around this one what the own context does not say."""
@@ -68,10 +73,12 @@ class Invocation:
             self.ends = outer.ends
         if self.tenant_id is None:
             self.tenant_id = outer.tenant_id
+        if self.function_arn is None:
+            self.function_arn = outer.function_arn
 
     def make_deadline(self, timeout: float) -> Deadline:
         """Set the end of a resolve in this invocation."""
-        return make_deadline(timeout, inf if self.has_ended else self.ends)
+        return make_deadline(timeout, inf if self.has_ended else self.ends, self.function_arn)
 
 
 def _read_remaining_seconds(context: object) -> float | None:

@@ -38,6 +38,13 @@ def test_make_deadline(expected: Deadline, ends: float) -> None:
     assert expected == make_deadline(5.0, ends)
 
 
+def test_a_deadline_knows_the_function(clocks: Callable[[float, float], None]) -> None:
+    """The function's ARN goes along to each step, for the errors."""
+    end = make_deadline(5.0, inf, "arn")
+    assert [step.function_arn for step in (end, end.share(0.5), end.within(0.5), end.within(9.0))] == ["arn"] * 4
+    assert make_deadline(5.0).function_arn is None
+
+
 def test_left(clocks: Callable[[float, float], None]) -> None:
     """A deadline counts down to nothing, and no further."""
     end = make_deadline(5.0)

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import logging
 import time
+from collections.abc import Callable
 from decimal import Decimal
 from math import inf
 from types import SimpleNamespace
@@ -87,6 +88,15 @@ def test_a_time_that_is_over_is_a_bound() -> None:
 def test_reads_the_tenant(context: object) -> None:
     """The tenant is found as the time is."""
     assert Invocation(context).tenant_id == "acme"
+
+
+@pytest.mark.parametrize("wrap", [lambda context: context, lambda context: SimpleNamespace(lambda_context=context)])
+def test_reads_the_function(wrap: Callable[[object], object]) -> None:
+    """The function's ARN is found as the time is, goes to the deadline, and is inherited; anything else is none."""
+    with invocation(wrap(context_of(1100, invoked_function_arn="arn"))):
+        assert find_invocation().make_deadline(5.0).function_arn == "arn"
+        assert find_invocation(context_of(1)).function_arn == "arn"
+    assert Invocation(wrap(context_of(1, invoked_function_arn=7))).function_arn is None
 
 
 def test_a_context_that_wraps_lambdas_keeps_state() -> None:

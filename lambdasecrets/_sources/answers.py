@@ -144,13 +144,13 @@ class PendingRequest:
         reason, now = verdict.reason, time.monotonic()
         wait = _draw_wait(_POLICIES[reason], self.retries.get(reason, 0))
         if self._is_over(reason, now, wait, deadline):
-            return self._make_final_error(verdict)
+            return self._make_final_error(verdict, deadline)
         self.retries[reason] = self.retries.get(reason, 0) + 1
         self.waited[reason] = self.waited.get(reason, 0.0) + wait
         self.due, self.last = now + wait, verdict
         return None
 
-    def conclude(self, outcome: Fetched) -> Fetched:
+    def conclude(self, outcome: Fetched, deadline: Deadline) -> Fetched:
         """Give the outcome of the last attempt in the light of those before it.
 
         Where the server had said what is wrong, and did not answer in the time that was left, what it said is the
@@ -158,7 +158,7 @@ class PendingRequest:
         """
         is_silence = isinstance(outcome, DeadlineExceededError)
         if is_silence and self.last is not None and self.last.reason in _TELLING:
-            return self._make_final_error(self.last)
+            return self._make_final_error(self.last, deadline)
         return outcome
 
     def _is_over(self, reason: Reason, now: float, wait: float, deadline: Deadline) -> bool:
@@ -174,7 +174,7 @@ class PendingRequest:
         is_absence = reason is Reason.REFUSED_BY_AWS and self.request.is_optional and not self.was_seen
         return 0 if is_absence else _POLICIES[reason].retries
 
-    def _make_final_error(self, verdict: Retry) -> ResolutionError:
+    def _make_final_error(self, verdict: Retry, deadline: Deadline) -> ResolutionError:
         """Give the error of a request whose retries did not help."""
         seconds = max(time.monotonic() - self.began, sum(self.waited.values()))
         subject = self.request.subject
@@ -188,7 +188,8 @@ class PendingRequest:
         if verdict.reason is Reason.REFUSED_BY_AWS:
             from lambdasecrets._sources.refusals import make_unresolved_error  # noqa: PLC0415 - for errors only
 
-            return make_unresolved_error(self.request, was_seen=self.was_seen)
+            function_arn = deadline.function_arn
+            return make_unresolved_error(self.request, was_seen=self.was_seen, function_arn=function_arn)
         attempts = 1 + sum(self.retries.values())
         return ServerError(subject, verdict.status, attempts, seconds, server=verdict.server, code=verdict.code)
 
@@ -214,7 +215,7 @@ def read_answer(request: Request, answer: Answer | Fault | ResolutionError, dead
     if isinstance(answer, ResolutionError):
         return answer
     if answer.status != _OK:
-        return _read_refusal(request, answer)
+        return _read_refusal(request, answer, deadline)
     content = parse_object(answer.body)
     raw = read_secret(content) if isinstance(request.declaration, Secret) else read_parameter(content)
     return raw or ProtocolError(request.subject, _OK, "is no JSON object with the fields of a value")
@@ -268,7 +269,7 @@ _NO_SUCH_PATH = (_NOT_FOUND, b"Not found")
 """What the agent says to a path that it does not serve: parameters have one."""
 
 
-def _read_refusal(request: Request, answer: Answer) -> Verdict:
+def _read_refusal(request: Request, answer: Answer, deadline: Deadline) -> Verdict:
     """Read an answer that brings no value: first as the agent's, by its own words, then by its status."""
     said = (answer.status, answer.body)
     if said in _AGENT_TEXTS:
@@ -279,7 +280,7 @@ def _read_refusal(request: Request, answer: Answer) -> Verdict:
         return UnsupportedByAgentError(request.subject)
     content = parse_object(answer.body)
     if isinstance(content.get("__type"), str):
-        return _read_agent_error(request, content, answer.status)
+        return _read_agent_error(request, content, answer.status, deadline)
     return _read_status(request, answer)
 
 
@@ -305,7 +306,7 @@ def _is_foreign(body: bytes) -> bool:
     return body.lstrip().startswith(_FOREIGN_BEGINNINGS)
 
 
-def _read_agent_error(request: Request, content: Mapping[str, Any], status: int) -> Verdict:
+def _read_agent_error(request: Request, content: Mapping[str, Any], status: int, deadline: Deadline) -> Verdict:
     """Read an error of AWS's that the agent passes on, or one of its own in the same form."""
     from lambdasecrets._sources import refusals  # noqa: PLC0415 - for errors only
 
@@ -313,7 +314,8 @@ def _read_agent_error(request: Request, content: Mapping[str, Any], status: int)
     text = message if isinstance(message, str) else ""
     if refusals.is_transient(code, status, text):
         return Retry(Reason.BUSY, status, server="agent", code=refusals.write_code(code))
-    return refusals.read_refusal(request, code, status, text, server="agent")
+    function_arn = deadline.function_arn
+    return refusals.read_refusal(request, code, status, text, server="agent", function_arn=function_arn)
 
 
 _SERVICES = {True: "Secrets Manager", False: "Parameter Store"}

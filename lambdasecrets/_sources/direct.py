@@ -379,7 +379,7 @@ def _read_wish(request: Request, wish: _Wish, deadline: Deadline) -> Fetched:
     if isinstance(outcome, RawValue):
         return outcome
     if isinstance(outcome, boto.Refusal):
-        return _read_refusal(request, call, outcome)
+        return _read_refusal(request, call, outcome, deadline.function_arn)
     if isinstance(outcome, boto.Unreached):
         return AwsUnavailableError(request.subject, outcome.endpoint, outcome.code)
     if isinstance(outcome, boto.Unasked):
@@ -390,12 +390,14 @@ def _read_wish(request: Request, wish: _Wish, deadline: Deadline) -> Fetched:
 _ANOTHER_ENDPOINT = "Does a setting of boto3 (AWS_ENDPOINT_URL, a profile, a proxy) lead to what is not AWS?"
 
 
-def _read_refusal(request: Request, call: _Call, refusal: boto.Refusal) -> ResolutionError:
+def _read_refusal(request: Request, call: _Call, refusal: boto.Refusal, function_arn: str | None) -> ResolutionError:
     if _is_transient(refusal):
         code = refusals.write_code(refusal.code)
         return ServerError(request.subject, refusal.status, call.attempts, call.seconds, server="aws", code=code)
     message = _ROLE_DENIED if refusal.is_of_role else refusal.message
-    return refusals.read_refusal(request, refusal.code, refusal.status, message, server="aws")
+    return refusals.read_refusal(
+        request, refusal.code, refusal.status, message, server="aws", function_arn=function_arn
+    )
 
 
 _ROLE_DENIED = "not authorized to perform: sts:AssumeRole"

@@ -274,7 +274,7 @@ class _Exchange:
                 return
             verdict = error
         elif path in self._pending:
-            verdict = self._pending[path].conclude(verdict)
+            verdict = self._pending[path].conclude(verdict, self._deadline)
         if isinstance(verdict, RawValue) and request.is_secret:
             self._server.answers_as_agent = verdict.from_agent
         self._has_failed = self._has_failed or not isinstance(verdict, RawValue)

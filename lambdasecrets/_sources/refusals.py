@@ -164,6 +164,7 @@ class _Asked(NamedTuple):
         account: of its ARN; None where the name is no ARN.
         has_suffix: whether it is a secret's ARN that ends as a whole one does.
         own_region: the function's; None where that is not known.
+        own_account: the function's, or that of the role; None where that is not known.
         role: the role it is read with; None for the caller's own.
     """
 
@@ -174,6 +175,7 @@ class _Asked(NamedTuple):
     account: str | None
     has_suffix: bool
     own_region: str | None
+    own_account: str | None
     role: str | None
 
     @property
@@ -198,21 +200,41 @@ class _Asked(NamedTuple):
         return f"in {self.own_region} of this account" if self.own_region else "in this account and Region"
 
 
-def _look_at(declaration: Secret | Parameter) -> _Asked:
+def _look_at(declaration: Secret | Parameter, function_arn: str | None) -> _Asked:
     name = declaration.name
-    parts = name.split(":", _ARN_PARTS - 1) if name.startswith("arn:") else []
-    is_arn = len(parts) == _ARN_PARTS
+    place = _read_place(name)
+    own = _read_place(declaration.role_arn or function_arn)
     is_parameter = not isinstance(declaration, Secret)
     return _Asked(
         is_secret=not is_parameter or _REFERENCE in name,
         is_parameter=is_parameter,
         selector=_write_selector(declaration),
-        region=parts[3] or None if is_arn else None,
-        account=parts[4] or None if is_arn else None,
-        has_suffix=is_arn and not is_parameter and _SUFFIX.search(name) is not None,
-        own_region=_settings.read_region(),
+        region=place.region,
+        account=place.account,
+        has_suffix=place.account is not None and not is_parameter and _SUFFIX.search(name) is not None,
+        own_region=_settings.read_region() or _read_place(function_arn).region,
+        own_account=own.account,
         role=declaration.role_arn,
     )
+
+
+class _Place(NamedTuple):
+    """Where an ARN is.
+
+    Attributes:
+        region: None where it has none, or is no ARN.
+        account: None where it has none, or is no ARN.
+    """
+
+    region: str | None
+    account: str | None
+
+
+def _read_place(arn: str | None) -> _Place:
+    parts = arn.split(":", _ARN_PARTS - 1) if arn and arn.startswith("arn:") else []
+    if len(parts) != _ARN_PARTS or not re.fullmatch(r"[0-9]*", parts[4]):
+        return _Place(None, None)
+    return _Place(parts[3] or None, parts[4] or None)
 
 
 def _write_selector(declaration: Secret | Parameter) -> str | None:
@@ -299,7 +321,9 @@ def write_code(code: str) -> str:
     return code if code.isalnum() and code.isascii() and len(code) <= _LONGEST_CODE else "unknown"
 
 
-def read_refusal(request: Request, code: str, status: int, message: str = "", *, server: Server) -> AnswerError:
+def read_refusal(
+    request: Request, code: str, status: int, message: str = "", *, server: Server, function_arn: str | None = None
+) -> AnswerError:
     """Make the error of a refusal that is not transient.
 
     Args:
@@ -308,11 +332,13 @@ def read_refusal(request: Request, code: str, status: int, message: str = "", *,
         status: the HTTP status.
         message: AWS's sentence. It is recognised and never shown.
         server: who passed it on: `agent` or `aws`.
+        function_arn: of the function that runs, where that is known.
     """
     # What speaks for boto3, as a local stand-in, can have the name of boto3's error for a message.
     code = message if message in _CREDENTIALS else code
-    permissions = _list_permissions(request.declaration, server)
-    refusal = _Refusal(code, status, message, server, _look_at(request.declaration), permissions)
+    asked = _look_at(request.declaration, function_arn)
+    permissions = _list_permissions(request.declaration, server, asked)
+    refusal = _Refusal(code, status, message, server, asked, permissions)
     meaning = _judge(refusal)
     return meaning.kind(
         request.subject,
@@ -325,9 +351,9 @@ def read_refusal(request: Request, code: str, status: int, message: str = "", *,
     )
 
 
-def _list_permissions(declaration: Secret | Parameter, server: Server) -> tuple[Permission, ...]:
+def _list_permissions(declaration: Secret | Parameter, server: Server, asked: _Asked) -> tuple[Permission, ...]:
     reader: Literal["extension", "agent"] = "agent" if server == "agent" else "extension"
-    return declaration.permissions(server=reader, region=_settings.read_region())
+    return declaration.permissions(server=reader, region=asked.own_region, account=asked.own_account)
 
 
 def _judge(refusal: _Refusal) -> _Meaning:
@@ -426,10 +452,11 @@ def _whose_role(refusal: _Refusal) -> str:
 def _advise_account(refusal: _Refusal) -> str:
     """Say what the owner of another account's ARN has to allow."""
     asked, caller = refusal.asked, _CALLER.search(refusal.message)
-    if asked.account is None or (caller and caller["account"] == asked.account):
+    own = caller["account"] if caller else asked.own_account
+    if asked.account is None or own == asked.account:
         return ""
     is_other = f"The ARN is of account {asked.account}, which is not the role's"
-    condition = is_other if caller else f"If account {asked.account} of the ARN is not the role's own"
+    condition = is_other if own else f"If account {asked.account} of the ARN is not the role's own"
     if asked.is_parameter:
         return f" {condition}: that account must share the parameter (AWS RAM)."
     return (
@@ -504,17 +531,20 @@ _JUDGES: dict[str, Callable[[_Refusal], _Meaning]] = {
 # --- The generic refusal --------------------------------------------------------------------------------------------
 
 
-def make_unresolved_error(request: Request, *, was_seen: bool = False) -> UnresolvedError:
+def make_unresolved_error(
+    request: Request, *, was_seen: bool = False, function_arn: str | None = None
+) -> UnresolvedError:
     """Make the error of a refusal that does not say why: with what it can be, the likeliest first.
 
     Args:
         request: what was asked for.
         was_seen: whether it was read a moment ago.
+        function_arn: of the function that runs, where that is known.
     """
-    asked = _look_at(request.declaration)
+    asked = _look_at(request.declaration, function_arn)
     return UnresolvedError(
         request.subject,
-        _list_permissions(request.declaration, "extension"),
+        _list_permissions(request.declaration, "extension", asked),
         causes=_list_causes_of_change() if was_seen else _list_causes(asked),
         finding=asked.elsewhere if asked.is_elsewhere else None,
         is_silent=_settings.is_extension_silent(),
@@ -533,7 +563,11 @@ def _list_causes(asked: _Asked) -> Sequence[str]:
     elsewhere = "" if asked.account else "; perhaps in another Region or account"
     causes = [f"it does not exist {asked.here}{selector}{elsewhere}", _CAUSE_DENIED, _CAUSE_KEY]
     causes += [_CAUSE_MARKED] if asked.is_secret else []
-    causes += [_write_cause_of_account(asked)] if asked.account else []
+    if asked.account and asked.own_account is None:
+        causes.append(f"account {asked.account} is not the function's own, and {_write_consent(asked)}")
+    elif asked.account and asked.account != asked.own_account:
+        theirs = f"the ARN is of account {asked.account}, this function runs in {asked.own_account}"
+        causes.insert(0, f"{theirs}, and {_write_consent(asked)}")
     return [*causes, _CAUSE_THROTTLED, _CAUSE_EXPIRED]
 
 
@@ -543,8 +577,8 @@ def _list_causes_of_change() -> Sequence[str]:
     return [_CAUSE_THROTTLED, gone, _CAUSE_DENIED, _CAUSE_KEY, _CAUSE_EXPIRED]
 
 
-def _write_cause_of_account(asked: _Asked) -> str:
+def _write_consent(asked: _Asked) -> str:
+    """Say what another account has not allowed."""
     if asked.is_parameter:
-        return f"account {asked.account} is not the function's own, and does not share the parameter (AWS RAM)"
-    policies = "the policy of the secret or of its key does not allow the role"
-    return f"account {asked.account} is not the function's own, and {policies}"
+        return "the parameter is not shared with it (AWS RAM)"
+    return "the policy of the secret or of its key does not allow the role"

@@ -252,6 +252,17 @@ def test_credentials_are_asked_for_once(code: str, status: int) -> None:
     assert isinstance(say(status, agent_error(code)), errors.CredentialsRejectedError)
 
 
+def test_errors_know_the_function(clock: Clock) -> None:
+    """What the invocation's context says of the function serves the remedies: whose account an ARN is of."""
+    deadline = LATE._replace(function_arn="arn:aws:lambda:us-east-1:123456789012:function:orders")
+    request = wanted(Secret("arn:aws:secretsmanager:us-east-1:999988887777:secret:s-AbCdEf"))
+    denied = read_answer(request, Answer(400, agent_error("AccessDeniedException")), deadline)
+    assert isinstance(denied, errors.AccessDeniedError)
+    assert "The ARN is of account 999988887777, which is not the role's" in denied.remedy
+    refused, _ = ask_until_it_ends(clock, Retry(Reason.REFUSED_BY_AWS, 400), request, deadline)
+    assert "the ARN is of account 999988887777, this function runs in 123456789012" in refused.why
+
+
 def test_an_error_is_not_read() -> None:
     """What was not sent keeps its error."""
     error = errors.NoTokenError(SECRET.subject)
@@ -530,7 +541,7 @@ def test_silence_after_an_answer(clock: Clock, verdict: Retry, kind: type) -> No
     """Where the last attempt had no answer, what the server had said before is the cause, if it tells one."""
     pending = PendingRequest(SECRET, PORT, BEGAN)
     assert pending.schedule(verdict, LATE) is None
-    assert type(pending.conclude(make_late_error(SECRET, LATE))) is kind
+    assert type(pending.conclude(make_late_error(SECRET, LATE), LATE)) is kind
 
 
 def test_an_answer_after_all(clock: Clock) -> None:
@@ -538,9 +549,9 @@ def test_an_answer_after_all(clock: Clock) -> None:
     pending = PendingRequest(SECRET, PORT, BEGAN)
     value = RawValue("a value", None, "1")
     late = make_late_error(SECRET, LATE)
-    assert pending.conclude(late) is late
+    assert pending.conclude(late, LATE) is late
     assert pending.schedule(Retry(Reason.BUSY, 503), LATE) is None
-    assert pending.conclude(value) is value
+    assert pending.conclude(value, LATE) is value
 
 
 # --- The rest of the batch ------------------------------------------------------------------------------------------

@@ -852,6 +852,74 @@ def test_no_sentence_is_shown(code: str, status: int, message: str) -> None:
     assert code.isalnum() or not code.strip() or error.code == "unknown"
 
 
+# --- The function's own account -------------------------------------------------------------------------------------
+
+FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:orders"
+TOGETHER = "the resource policy of the secret must allow the role too, and so must the policy of its key"
+
+
+@pytest.mark.parametrize(
+    ("declaration", "function_arn", "expected"),
+    [
+        (Secret(HERE), FUNCTION, None),
+        (Secret(THEIRS), FUNCTION, "The ARN is of account 999988887777, which is not the role's: "),
+        (Secret(THEIRS), None, "If account 999988887777 of the ARN is not the role's own: "),
+        (Secret(THEIRS), "no ARN", "If account 999988887777 of the ARN is not the role's own: "),
+        (Secret(THEIRS), "arn:aws:lambda:us-east-1:none:function:x", "If account 999988887777 of the ARN is not the "),
+        (Secret(THEIRS, role_arn=ROLE), FUNCTION, "The ARN is of account 999988887777, which is not the role's: "),
+        (Secret(f"arn:aws:secretsmanager:us-east-1:{ROLE[13:25]}:secret:s", role_arn=ROLE), FUNCTION, None),
+        (Secret("s"), FUNCTION, None),
+    ],
+)
+def test_whose_account_it_is(declaration: Secret, function_arn: str | None, expected: str | None) -> None:
+    """An ARN of another account needs that account's consent; of the own one nothing is said of it."""
+    request = wanted(declaration)
+    error = read_refusal(request, "AccessDeniedException", 400, server="agent", function_arn=function_arn)
+    assert (TOGETHER in error.remedy, (expected or "") in error.remedy) == (expected is not None, True)
+
+
+def test_permissions_are_of_the_own_account() -> None:
+    """Where the function's account is known, the permissions have it, and its Region where nothing else says it."""
+    error = read_refusal(wanted(Secret("s")), "AccessDeniedException", 400, server="aws", function_arn=FUNCTION)
+    resource = "arn:aws:secretsmanager:us-east-1:123456789012:secret:s-??????"
+    assert error.permissions == (Permission("secretsmanager:GetSecretValue", resource),)
+    assert make_unresolved_error(wanted(Secret("s")), function_arn=FUNCTION).permissions == error.permissions
+
+
+def test_the_function_says_its_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no variable has the Region, the function's ARN has it."""
+    monkeypatch.delenv("AWS_REGION")
+    error = make_unresolved_error(wanted(Secret(AWAY)), function_arn=FUNCTION)
+    assert error.finding == "the ARN is of us-west-2, this function runs in us-east-1"
+
+
+@pytest.mark.parametrize(
+    ("declaration", "first"),
+    [
+        (
+            Secret(THEIRS),
+            (
+                "the ARN is of account 999988887777, this function runs in 123456789012, and the policy of the secret "
+                "or of its key does not allow the role"
+            ),
+        ),
+        (
+            Parameter(SHARED),
+            (
+                "the ARN is of account 999988887777, this function runs in 123456789012, and the parameter is not "
+                "shared with it (AWS RAM)"
+            ),
+        ),
+        (Secret(HERE), "it does not exist in us-east-1 of account 123456789012"),
+    ],
+)
+def test_generic_refusal_of_another_account(declaration: Secret | Parameter, first: str) -> None:
+    """What an ARN and the function say of their accounts is the likeliest cause, or none."""
+    error = make_unresolved_error(wanted(declaration), function_arn=FUNCTION)
+    assert error.causes[0] == first
+    assert [cause for cause in error.causes[1:] if "account" in cause and "exist" not in cause] == []
+
+
 # --- The generic refusal ------------------------------------------------------------------------------------------
 
 TAIL = 'Look for lines that begin "[AWS Parameters and Secrets Lambda Extension]".'
@@ -919,7 +987,7 @@ def test_generic_refusal() -> None:
             None,
             [
                 "it does not exist in us-east-1 of account 999988887777",
-                "account 999988887777 is not the function's own, and does not share the parameter (AWS RAM)",
+                "account 999988887777 is not the function's own, and the parameter is not shared with it (AWS RAM)",
                 THROTTLED,
             ],
         ),
