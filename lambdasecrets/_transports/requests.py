@@ -39,7 +39,7 @@ from lambdasecrets._wire import MAX_BODY_BYTES
 from lambdasecrets.errors import SettingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _POOLED_CONNECTIONS = 32
 _MOST_LATE_THREADS = 32
@@ -189,7 +189,7 @@ class _Exchange:
         anew: whether each lane goes over a new connection.
 
     Attributes:
-        connections: those that were used, by their numbers.
+        connections: the numbers of those that were used.
         open: answers over a Session of the user's whose bodies are being read.
         is_over: whether nobody waits for answers any more.
     """
@@ -204,7 +204,7 @@ class _Exchange:
         anew: bool,
     ) -> None:
         self.address, self.headers, self.ends = address, headers, ends
-        self.connections: list[object] = []
+        self.connections: dict[object, int] = {}
         self.open: list[requests.Response] = []
         self.is_over = False
         self._session, self._anew = session, anew
@@ -229,10 +229,9 @@ class _Exchange:
 
     def outcomes(self, lanes: Sequence[Sequence[str]]) -> dict[str, Answer | Fault]:
         """Give what has come for each path."""
-        soiled = {
-            number for number, used in enumerate(self.connections) if isinstance(used, _Socket) and used.is_soiled
-        }
-        return {path: _doubt(self._answers.get(path, Fault.TIMED_OUT), soiled) for paths in lanes for path in paths}
+        soiled = [number for used, number in self.connections.items() if getattr(used, "is_soiled", False)]
+        answers = {path: self._answers.get(path, Fault.TIMED_OUT) for paths in lanes for path in paths}
+        return {path: _doubt(answer, soiled) for path, answer in answers.items()} if soiled else answers
 
     def end(self) -> None:
         """Let threads that are still at it come to their end."""
@@ -333,12 +332,16 @@ class _Request:
         """Read an answer, no more of it than is allowed."""
         self._has_begun = True
         used = _socket_of(response.raw)
-        number = _number(self._exchange.connections, used)
+        connections = self._exchange.connections
+        is_first = used not in connections
+        number = connections.setdefault(used, len(connections))
         if response.status_code == REQUEST_TIMEOUT_STATUS and isinstance(used, _Socket):
             self.is_stale = used.requests > 1
         if self.is_stale or response.status_code == CONNECTION_LIMIT_STATUS:
             _retire(response.raw)
         body = self._read_body(response)
+        if not is_first and isinstance(used, _Socket):
+            used.look()  # several answers can have changed places
         return body if isinstance(body, Fault) else Answer(response.status_code, body, number)
 
     def _read_body(self, response: requests.Response) -> bytes | Fault:
@@ -425,14 +428,7 @@ class _GivenRequest(_Request):
         return body if len(body) <= MAX_BODY_BYTES else Fault.TOO_LARGE
 
 
-def _number(connections: list[object], used: object) -> int:
-    """Give a connection's number."""
-    if all(known is not used for known in connections):
-        connections.append(used)
-    return next(number for number, known in enumerate(connections) if known is used)
-
-
-def _doubt(answer: Answer | Fault, soiled: set[int]) -> Answer | Fault:
+def _doubt(answer: Answer | Fault, soiled: Sequence[int]) -> Answer | Fault:
     """Mark an answer that came on a connection on which something else came too."""
     is_doubted = isinstance(answer, Answer) and answer.connection in soiled
     return answer._replace(certain=False) if isinstance(answer, Answer) and is_doubted else answer
@@ -474,7 +470,7 @@ class _Socket(socket.socket):
     """
 
     requests = 0
-    tokens: Sequence[Token] = ()
+    tokens: list[Token]
     is_soiled = False
     _ends = 0.0
     _has_waited = False
@@ -495,25 +491,15 @@ class _Socket(socket.socket):
         self.requests += 1
         self._has_waited = False
         # The token is bytes in this expression only, and in no local of a frame above.
-        super().sendall(_PLACES.sub(lambda found: self.tokens[int(found[1])].reveal().encode(), data), flags)
+        super().sendall(_PLACES.sub(self._reveal, data) if self.tokens else data, flags)
+        self.tokens.clear()
+
+    def _reveal(self, place: re.Match[bytes]) -> bytes:
+        return self.tokens[int(place[1])].reveal().encode()
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        super().settimeout(0.0 if self._is_looking else self._wait_seconds())
-        return super().recv_into(buffer, nbytes, flags)
-
-    def look_for_surplus(self, file: Any) -> None:
-        """Look, without a wait, whether more has come than was read."""
-        self._is_looking = True
-        try:
-            self.is_soiled = bool(file.peek(1))
-        except OSError as error:
-            if not is_raised_by(error, _PACKAGES):
-                raise
-        finally:
-            self._is_looking = False
-
-    def _wait_seconds(self) -> float:
-        """Say how long a wait may take, and get ready for it."""
+        if self._is_looking:
+            return 0
         left = self._ends - monotonic()
         if left <= 0.0:
             raise TimeoutError
@@ -521,7 +507,30 @@ class _Socket(socket.socket):
             # A server that sends in small parts waits for each to be acknowledged, and the system delays that by 40 ms.
             self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         self._has_waited = True
-        return left
+        super().settimeout(left)
+        return super().recv_into(buffer, nbytes, flags)
+
+    def look_into(self, file: Any) -> None:
+        """See whether an answer's file has received more than was read from it."""
+        self._is_looking = True
+        self._note_surplus(lambda: file.peek(1))
+        self._is_looking = False
+
+    def look(self) -> None:
+        """See whether something has come that nobody has received: more than the end."""
+        self._note_surplus(self._peek)
+
+    def _peek(self) -> bytes:
+        super().settimeout(0.0)
+        return self.recv(1, socket.MSG_PEEK)
+
+    def _note_surplus(self, peek: Callable[[], bytes]) -> None:
+        try:
+            self.is_soiled = bool(peek()) or self.is_soiled
+        except OSError as error:
+            # Nothing has come, or it is closed.
+            if not is_raised_by(error, _PACKAGES):
+                raise
 
 
 class _Response(http.client.HTTPResponse):
@@ -535,18 +544,16 @@ class _Response(http.client.HTTPResponse):
     def begin(self) -> None:
         """Take a head with a line that is no header for one that was cut: urllib3 would log that line and go on."""
         super().begin()
+        while self.status in _INFORMATIONAL:  # it passes over 100 only
+            self.headers = cast("Any", None)
+            super().begin()
         if self.msg.defects:
             raise http.client.IncompleteRead(b"")
-
-    def _read_status(self) -> tuple[str, int, str]:
-        """Let `begin` pass over all informational answers, as it does over 100."""
-        version, status, reason = cast("Any", super())._read_status()  # noqa: SLF001 - `begin` calls it in a loop
-        return version, http.client.CONTINUE if status in _INFORMATIONAL else status, reason
 
     def _close_conn(self) -> None:
         """See whether the answer's end is the end of what has come: what is behind it is lost with its buffer."""
         if self.length == 0 or (self.chunked and not self.chunk_left):
-            self.used.look_for_surplus(self.fp)
+            self.used.look_into(self.fp)
         cast("Any", super())._close_conn()  # noqa: SLF001 - there is no other place that knows where an answer ends
 
 
@@ -557,23 +564,18 @@ class _Connection(HTTPConnection):
         super().__init__(*args, **settings)
         self._tokens: list[Token] = []
 
-    def putrequest(self, *args: Any, **settings: Any) -> None:
-        self._tokens.clear()
-        super().putrequest(*args, **settings)
-
     def putheader(self, header: Any, *values: Any) -> None:
-        """Keep tokens out of what the libraries below build: what is sent has their places, filled in at last."""
-        super().putheader(header, *map(self._hide, values))
-
-    def _hide(self, value: Any) -> Any:
-        if not isinstance(value, Token):
-            return value
-        self._tokens.append(value)
-        return f"{_PLACE}{len(self._tokens) - 1}."
+        """Keep tokens out of what the libraries below build: that has their places, which are filled in at last."""
+        token = values[0]
+        if isinstance(token, Token):
+            values = (f"{_PLACE}{len(self._tokens)}.",)
+            self._tokens.append(token)
+        super().putheader(header, *values)
 
     @property
     def is_connected(self) -> bool:
-        return super().is_connected and not (isinstance(self.sock, _Socket) and self.sock.is_soiled)
+        """Whether it can carry a request: also that nothing has come on it that was not asked for."""
+        return super().is_connected and not cast("_Socket", self.sock).is_soiled
 
     def _new_conn(self) -> socket.socket:
         with super()._new_conn() as plain:  # closed if an exception passes

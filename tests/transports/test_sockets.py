@@ -6,6 +6,7 @@ import select
 import socket
 import threading
 from collections.abc import Mapping, Sequence
+from statistics import median
 from time import monotonic, sleep
 from typing import cast
 
@@ -280,7 +281,7 @@ def test_a_server_that_sends_in_small_parts_is_not_kept_waiting(names: int) -> N
             assert exchange(transport, server.port, paths) == {path: (200, path.encode()) for path in paths}
             lasted.append(monotonic() - began)
         transport.close()
-    assert min(lasted) < DELAYED_ACK_SECONDS / 2
+    assert median(lasted) < DELAYED_ACK_SECONDS / 2  # the first may be quick in any case
 
 
 @pytest.mark.parametrize(("can", "most"), [(True, 3), (False, 1)])
