@@ -580,6 +580,14 @@ def test_progress() -> None:
     assert progress != "progress"
 
 
+def test_more_to_do() -> None:
+    """A remedy that is added stands behind the error's own, in another error of the same class."""
+    error = NotFoundError(DATABASE, "ResourceNotFoundException", 400, [READ_DATABASE])
+    more = error.add_remedy("Or give it a default.")
+    assert (type(more), str(more)) == (NotFoundError, f"{error} Or give it a default.")
+    assert error.remedy == NotFoundError.advice
+
+
 # --- Several --------------------------------------------------------------------------------------------------------
 
 KEY = Subject("app.handler", ("key",), ("Secret('key')",))

@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from lambdasecrets import Parameter, Secret, errors
 from lambdasecrets._sources import refusals
-from lambdasecrets._sources.refusals import is_transient, make_unresolved_error, read_refusal, write_code
+from lambdasecrets._sources.refusals import (
+    is_of_credentials,
+    is_transient,
+    make_unresolved_error,
+    read_refusal,
+    write_code,
+)
 from lambdasecrets._sources.request import Request
 from lambdasecrets.errors import Permission, Server, Subject
 from tests.properties import bounded
@@ -815,6 +821,14 @@ def test_of_a_role_that_was_assumed_only_the_reads_are_missing() -> None:
 def test_what_can_pass(code: str, status: int, message: str, *, expected: bool) -> None:
     """Throttling and failures of the server pass; refusals do not, and credentials never, whatever the status."""
     assert is_transient(code, status, message) is expected
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"), [("ExpiredTokenException", True), ("AccessDenied", False), ("Throttling", False)]
+)
+def test_what_is_of_credentials(code: str, *, expected: bool) -> None:
+    """A denial says nothing of the credentials: they were taken."""
+    assert is_of_credentials(code) is expected
 
 
 def test_no_code_means_two_things() -> None:
