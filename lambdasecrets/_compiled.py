@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Any
 from lambdasecrets import _settings, _wire
 from lambdasecrets._declarations import Parameter, Secret, VariableFault, bind, describe
 from lambdasecrets._parsing import Assembler, Reader, assembler, field_reader, reader
-from lambdasecrets._signature import Config, Node, Plan, Slot, key_of_field, slots
+from lambdasecrets._signature import Config, Node, Plan, Slot, is_settings, key_of_field, slots
 from lambdasecrets._sources.request import Request
-from lambdasecrets.errors import InvalidVariableError, MissingVariableError, ResolutionError, Subject, combined
+from lambdasecrets.errors import (
+    InvalidValueError,
+    InvalidVariableError,
+    MissingVariableError,
+    ResolutionError,
+    Subject,
+    combined,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -142,7 +149,18 @@ class CompiledPlan:
             return error
         given = {key_of_field(node.model, name): item for name, item in fields.items() if item is not ABSENT}
         subject = Subject(self.plan.owner, (".".join(node.path),), (node.model.__name__,))
-        return self._assemblers[node.path].assemble(given, subject)
+        made = self._assemblers[node.path].assemble(given, subject)
+        return _blame_settings(node, made) if isinstance(made, InvalidValueError) and is_settings(node.model) else made
+
+
+def _blame_settings(node: Config, error: InvalidValueError) -> ResolutionError:
+    """Say where a value comes from that a settings class has found by itself: it is not in AWS."""
+    declared = {*node.fields, *(key_of_field(node.model, name) for name in node.fields)}
+    places = {str(problem.location[0]) if problem.location else "" for problem in error.problems}
+    if not places or "" in places or places & declared:
+        return error
+    named, model = " and ".join(sorted(places)), node.model.__name__
+    return error.replace_remedy(f"{named} carries no declaration: it is for {model} to find, as in the environment.")
 
 
 def _list_configs(nodes: Iterable[Node]) -> Iterator[Config]:

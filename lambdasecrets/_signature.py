@@ -369,7 +369,7 @@ def _config(where: str, path: tuple[str, ...], model: Any, above: tuple[Any, ...
         annotation = _field_annotation(field)
         _check_default(place, annotation, field.default)
         node = _node(place, (*path, name), annotation, optional=optional, above=(*above, model))
-        if node is None and not optional and not _is_settings(model):
+        if node is None and not optional and not is_settings(model):
             raise DeclarationError(place, *_undeclared(annotation))
         if node is not None:
             nodes[name] = node
@@ -390,7 +390,7 @@ def _check_config(where: str, kind: Any) -> None:
         raise DeclarationError(where, why, remedy)
 
 
-def _is_settings(model: Any) -> bool:
+def is_settings(model: Any) -> bool:
     """Tell whether a model finds values by itself: pydantic-settings leaves nothing else to tell it by."""
     return hasattr(model, "settings_customise_sources")
 

@@ -360,10 +360,10 @@ class ResolutionError(LambdaSecretsError):
         ResolutionError.__init__(both, self.subject.joined(other.subject), both.why, both.remedy)
         return both
 
-    def add_remedy(self, remedy: str) -> ResolutionError:
-        """Make the same error with more to do about it."""
+    def replace_remedy(self, remedy: str) -> ResolutionError:
+        """Make the same error with something else to do about it."""
         other = copy(self)
-        ResolutionError.__init__(other, self.subject, self.why, f"{self.remedy} {remedy}")
+        ResolutionError.__init__(other, self.subject, self.why, remedy)
         return other
 
     def has_cause_of(self, other: Any) -> bool:

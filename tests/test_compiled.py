@@ -344,3 +344,13 @@ def test_a_settings_class_finds_the_rest_by_itself(monkeypatch: pytest.MonkeyPat
     arguments, misfits = plan.make_arguments(found, NONE)
     assert misfits == []
     assert arguments[""].model_dump() == {"key": "k", "size": 7, "host": "db.internal", "port": 5432}
+
+
+def test_what_a_settings_class_did_not_find_is_not_in_aws() -> None:
+    """What carries no declaration is not looked for in AWS, so that nothing is to be corrected there."""
+    plan = CompiledPlan(value_plan(Environment))
+    key, size = ("Environment", "key"), ("Environment", "size")
+    (error,) = plan.make_arguments({key: "k", size: 7}, NONE)[1]
+    assert error.remedy == "host carries no declaration: it is for Environment to find, as in the environment."
+    (both,) = plan.make_arguments({key: "k", size: "many"}, NONE)[1]
+    assert both.remedy == "Correct the value in AWS, or the declared type."
