@@ -410,10 +410,7 @@ class Resolver:
                     nullable.add(id(value))
         if failed:
             return combined(
-                [
-                    error.replace_remedy(f"{error.remedy} {_NO_DEFAULT}") if mark in nullable else error
-                    for mark, error in failed.items()
-                ]
+                [error.add_remedy(_NO_DEFAULT) if mark in nullable else error for mark, error in failed.items()]
             )
         arguments, misfits = lookup.compiled.make_arguments(read, lookup.skip)
         return combined(misfits) if misfits else Arguments(arguments, fingerprints)

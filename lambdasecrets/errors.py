@@ -360,6 +360,10 @@ class ResolutionError(LambdaSecretsError):
         ResolutionError.__init__(both, self.subject.joined(other.subject), both.why, both.remedy)
         return both
 
+    def add_remedy(self, remedy: str) -> ResolutionError:
+        """Make the same error with more to do about it."""
+        return self.replace_remedy(f"{self.remedy} {remedy}")
+
     def replace_remedy(self, remedy: str) -> ResolutionError:
         """Make the same error with something else to do about it."""
         other = copy(self)
