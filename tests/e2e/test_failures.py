@@ -12,6 +12,8 @@ from tests.e2e.conftest import Run
 
 LOG = "[AWS Parameters and Secrets Lambda Extension]"
 GET_SECRET = "secretsmanager:GetSecretValue"
+FUNCTION = f"arn:aws:lambda:{REGION}:012345678912:function:function"
+"""What Amazon's emulator says of the function, as far as errors tell of it."""
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +25,7 @@ def same_region(monkeypatch: pytest.MonkeyPatch) -> None:
 def refusal(handler: str, parameter: str, declaration: Secret | Parameter) -> str:
     """Give the text that a user would read."""
     subject = Subject(handler, (parameter,), (str(declaration),))
-    return str(make_unresolved_error(Request("", declaration, subject)))
+    return str(make_unresolved_error(Request("", declaration, subject), function_arn=FUNCTION))
 
 
 @pytest.mark.parametrize(
