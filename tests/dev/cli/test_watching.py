@@ -9,6 +9,13 @@ from lambdasecrets.dev.stores import WatchedFile
 from tests.dev.cli.running import until
 
 
+def replace(path: Path, text: str) -> None:
+    """Change a file in one step: who looks meanwhile sees no half of it."""
+    new = path.with_suffix(".new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(path)
+
+
 def test_a_file_is_looked_at_until_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -28,9 +35,9 @@ def test_a_file_is_looked_at_until_the_end(
     with module.watching(store, lambda: changes.append(store.secret("x").string)):
         for _ in range(2):
             assert looks.acquire(timeout=60)
-        path.write_text("[secrets]\nx = 22", encoding="utf-8")
+        replace(path, "[secrets]\nx = 22")
         until(lambda: changes)
-        path.write_text("[secrets", encoding="utf-8")
+        replace(path, "[secrets")
         until(lambda: len(caplog.messages) > 1)
 
     assert changes == ["22"]
