@@ -29,6 +29,7 @@ def walk(declared: Any, data: object, *location: str | int) -> Walk:
         (tuple[str, str], [], (2,), ("*",)),
         (tuple[str, ...], [], (0,), ("*",)),
         (str, "text", (0,), ("*",)),
+        (list[str], "text", (0,), ("*",)),
         (Database | list[str], ["a"], ("list[str]", 0), ("*", 0)),
     ],
     ids=str,
