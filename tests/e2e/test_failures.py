@@ -35,13 +35,13 @@ def refusal(handler: str, parameter: str, declaration: Secret | Parameter) -> st
             "failing.missing_secret",
             "key",
             Secret("failing/missing"),
-            "'failing/missing': ResourceNotFoundException: Secrets Manager can't find the specified secret.\n",
+            "api error ResourceNotFoundException: Secrets Manager can't find the specified secret.\n",
         ),
         (
             "failing.missing_parameter",
             "size",
             Parameter("/failing/missing"),
-            "'/failing/missing': ParameterNotFound: Parameter /failing/missing not found.\n",
+            "api error ParameterNotFound: Parameter /failing/missing not found.\n",
         ),
     ],
 )
