@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TextIO, cast
 
@@ -25,6 +26,7 @@ SERVED_AT_ONCE = 3
 _ROOT = Path(__file__).parents[1]
 _HEAD_END = b"\r\n\r\n"
 _STOP_SECONDS = 10.0
+_LONGEST_NAME = 4
 
 
 def value(size: int) -> str:
@@ -33,12 +35,12 @@ def value(size: int) -> str:
     return json.dumps({"host": "db.internal", "password": "x" * (size - len(shell))})
 
 
-def body(size: int) -> bytes:
-    """Write the extension's answer for a value of so many bytes."""
+def body(size: int, name: str = "s") -> bytes:
+    """Write the extension's answer for a secret's value of so many bytes."""
     content: dict[str, object] = {
-        "ARN": "arn:aws:secretsmanager:us-east-1:123456789012:secret:s-AbCdEf",
+        "ARN": "arn:aws:secretsmanager:us-east-1:123456789012:secret:" + f"{name}-AbCdEf",
         "CreatedDate": "2022-11-16T08:22:40.499Z",
-        "Name": "s",
+        "Name": name,
         "SecretBinary": None,
         "SecretString": value(size),
         "VersionId": "4d0dc5d8-0000-4000-8000-000000000001",
@@ -48,10 +50,13 @@ def body(size: int) -> bytes:
     return json.dumps(content).encode()
 
 
-def answer(size: int) -> bytes:
-    """Write that answer with its head."""
-    content = body(size)
-    head = f"HTTP/1.1 200 OK\r\nDate: Sun, 22 Nov 2026 20:33:31 GMT\r\nContent-Length: {len(content)}"
+@lru_cache(maxsize=256)
+def answer(size: int, name: str = "s") -> bytes:
+    """Write that answer with its head. Whatever the name is, it has the same length."""
+    content = body(size, name)
+    padding = "x" * 2 * (_LONGEST_NAME - len(name))
+    head = f"HTTP/1.1 200 OK\r\nDate: Sun, 22 Nov 2026 20:33:31 GMT\r\nContent-Length: {len(content):05}"
+    head += f"\r\nPadding: {padding}"
     return f"{head}\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n".encode() + content
 
 
@@ -94,7 +99,7 @@ class _AtOnce(asyncio.Protocol):
     """Answers as many requests as have come."""
 
     def __init__(self, size: int) -> None:
-        self._answer = answer(size)
+        self._size = size
         self._rest = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -103,30 +108,35 @@ class _AtOnce(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         *ended, self._rest = (self._rest + data).split(_HEAD_END)
         if ended:
-            self._transport.write(self._answer * len(ended))
+            self._transport.write(b"".join(answer(self._size, _read_name(request)) for request in ended))
 
 
 class _Delayed:
     """Answers late, and to a few at once, as the extension does while it waits for AWS."""
 
     def __init__(self, milliseconds: int) -> None:
-        self._answer = answer(VALUE_BYTES)
         self._seconds = milliseconds / 1000
         self._free = asyncio.Semaphore(SERVED_AT_ONCE)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while await _has_request(reader):
+        while (request := await _receive(reader)) is not None:
             async with self._free:
                 await asyncio.sleep(self._seconds)
-            writer.write(self._answer)
+            writer.write(answer(VALUE_BYTES, _read_name(request)))
         writer.close()
 
 
-async def _has_request(reader: asyncio.StreamReader) -> bool:
+async def _receive(reader: asyncio.StreamReader) -> bytes | None:
+    """Give the next request; None where there is none."""
     try:
-        return bool(await reader.readuntil(_HEAD_END))
+        return await reader.readuntil(_HEAD_END)
     except (asyncio.IncompleteReadError, ConnectionError):
-        return False
+        return None
+
+
+def _read_name(request: bytes) -> str:
+    found = re.search(rb"secretId=(\w+)", request)
+    return found[1].decode() if found else "s"
 
 
 async def _serve(kind: str, figures: Sequence[int]) -> None:
