@@ -27,7 +27,7 @@ test: $(VENV)/.test ## Run the tests and require full coverage
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m coverage run -m pytest $(PYTEST_ARGS)
 	$(BIN)/python -m coverage combine --quiet
-	$(BIN)/python -m coverage report
+	$(BIN)/python -m coverage report $(COVERAGE_ARGS)
 
 test-all: ## Run the tests on every supported Python of this machine (PATH and pyenv)
 	@found=; failed=; \
@@ -56,7 +56,7 @@ test-wheel: build ## Run the tests of the sdist against the built wheel
 	cd build/wheel && .venv/bin/python -m pytest $(PYTEST_ARGS)
 
 e2e: $(VENV)/.e2e ## Run handlers under Amazon's Lambda emulator and runtime client, with a double of AWS
-	$(BIN)/python -m pytest -m e2e tests/e2e
+	$(BIN)/python -m pytest -m e2e tests/e2e $(E2E_ARGS)
 
 # The first time cargo builds the agent, which takes 5 minutes; it is kept in .cache/agent.
 agent: $(VENV)/.e2e ## Run against Amazon's own agent, built with cargo, and compare the stand-in with it
