@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -496,15 +497,23 @@ def use_session(session: Session | None) -> None:
     replaced = _PROCESS.pop("resolver", None)
     if replaced is not None:
         replaced.close()
+    _forget_aws()
     if session is not None:
         _PROCESS["resolver"] = Resolver(LocalSource(_make_requests_transport(session)))
 
 
 def forget() -> None:
-    """Forget every value and absence that this process remembers. Connections stay."""
+    """Forget every value and absence that this process remembers, and the last answers of AWS. Connections stay."""
     resolver = _PROCESS.get("resolver")
     if resolver is not None:
         resolver.forget()
+    _forget_aws()
+
+
+def _forget_aws() -> None:
+    direct = sys.modules.get("lambdasecrets._sources.direct")
+    if direct is not None:  # loaded when AWS was asked
+        direct.forget()
 
 
 def _make_transport() -> Transport:

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 import pytest
 
-from lambdasecrets import Parameter, Secret, errors, inject_secrets
+from lambdasecrets import Parameter, Secret, errors, inject_secrets, resolve, testing, use_session
 from lambdasecrets._clock import Deadline, Moment
 from lambdasecrets._sources import direct
 from lambdasecrets._sources.request import Fetched, RawValue, Request
@@ -398,6 +398,16 @@ def test_an_answer_is_shared_for_a_second(emulator: Emulator, store: MemoryStore
     time.sleep(direct.SHARED_SECONDS + 0.05)
     third = fetch(Secret("s"))
     assert [text(item) for item in (first, second, third)] == ["old", "old", "new"]
+
+
+@pytest.mark.parametrize("forget", [testing.forget, lambda: use_session(None)])
+def test_what_is_shared_can_be_forgotten(emulator: Emulator, store: MemoryStore, forget: Callable[[], None]) -> None:
+    """A test that lets the library forget gets what AWS has now."""
+    store.put_secret("s", "old")
+    first = resolve(Secret("s"), str, refresh=True)
+    store.put_secret("s", "new")
+    forget()
+    assert (first, resolve(Secret("s"), str, refresh=True)) == ("old", "new")
 
 
 def test_a_process_that_was_frozen(emulator: Emulator, store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
