@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from lambdasecrets import _log
-from lambdasecrets._hiding import Hidden
+from lambdasecrets._hiding import Hidden, list_carried
 from lambdasecrets._invocation import Invocation, Scope
 from lambdasecrets._resolver import Arguments, Lookup, find_resolver
 from lambdasecrets._settings import Options, read_limits
@@ -16,7 +16,7 @@ from lambdasecrets._sources.answers import make_late_error
 from lambdasecrets.errors import EventLoopError, ResolutionError, combined
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from lambdasecrets._compiled import CompiledPlan
     from lambdasecrets._memory import Fingerprint
@@ -58,7 +58,6 @@ class HandlerCall:
         "_first",
         "_given",
         "_injection",
-        "_is_left_later",
         "_lookup",
         "_next",
         "_pending",
@@ -76,7 +75,6 @@ class HandlerCall:
         self._pending: Hidden[dict[str, RawValue]] | None = None
         self._first: Hidden[BaseException] | None = None
         self._running: Hidden[Awaitable[Any]] | None = None
-        self._is_left_later = False
 
     # --- The first run --------------------------------------------------------------------------------------------
 
@@ -123,13 +121,12 @@ class HandlerCall:
         if not inspect.isawaitable(result):
             return False
         self._running = Hidden(result)
-        self._is_left_later = True
         return True
 
     def take_running(self) -> Awaitable[Any]:
         """Give the awaitable that the handler returned, once."""
-        running, self._running, self._is_left_later = self._running, None, False
-        assert running is not None  # noqa: S101 - `finish` has put it there
+        running, self._running = self._running, None
+        assert running is not None  # noqa: S101 - `hold_awaitable` has put it there
         return running.reveal()
 
     def enter_again(self) -> None:
@@ -140,7 +137,7 @@ class HandlerCall:
     def leave(self) -> None:
         """End the invocation, unless the handler's awaitable goes on with it."""
         if self._scope is not None:
-            if self._is_left_later:
+            if self._running is not None:
                 self._scope.step_out()
             else:
                 self._scope.leave()
@@ -228,19 +225,7 @@ class HandlerCall:
 
 def is_caused_by(error: BaseException, kinds: tuple[type[Exception], ...]) -> bool:
     """Tell whether an exception, a member of its group, or a cause of either, is of one of these kinds."""
-    return any(isinstance(one, kinds) for one in _list_causes(error))
-
-
-def _list_causes(error: BaseException) -> Iterator[BaseException]:
-    waiting, seen = [error], {id(error)}
-    while waiting:
-        one = waiting.pop()
-        yield one
-        members = getattr(one, "exceptions", ())
-        for other in (one.__cause__, *(members if isinstance(members, tuple) else ())):
-            if isinstance(other, BaseException) and id(other) not in seen:
-                seen.add(id(other))
-                waiting.append(other)
+    return any(isinstance(one, kinds) for one in list_carried(error, with_context=False))
 
 
 # --- Threads for coroutines -----------------------------------------------------------------------------------------

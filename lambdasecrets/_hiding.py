@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,19 +80,26 @@ def clean(error: BaseException) -> list[str]:
     """
     carriers = tuple(_find_carriers())
     removed: list[str] = []
-    for one in _walk(error):
+    for one in list_carried(error, with_context=True):
         one.__traceback__ = _without_frames(one.__traceback__, carriers, removed)
     return removed
 
 
-def _walk(error: BaseException) -> Iterator[BaseException]:
-    """List an exception and all that it carries, each once."""
+def list_carried(error: BaseException, *, with_context: bool) -> Iterator[BaseException]:
+    """List an exception and all that it carries, each once: causes, and the members of groups.
+
+    Args:
+        error: the first.
+        with_context: whether what was handled when an exception was raised counts too.
+    """
     waiting, seen = [error], {id(error)}
     while waiting:
         one = waiting.pop()
         yield one
-        members = getattr(one, "exceptions", ())
-        carried = [one.__cause__, one.__context__, *(members if isinstance(members, tuple) else ())]
+        members: object = getattr(one, "exceptions", ())
+        carried: list[object] = [one.__cause__, *(cast("tuple[object]", members) if isinstance(members, tuple) else ())]
+        if with_context:
+            carried.append(one.__context__)
         for other in carried:
             if isinstance(other, BaseException) and id(other) not in seen:
                 seen.add(id(other))

@@ -14,7 +14,7 @@ from lambdasecrets._hiding import clean, register_boundary
 from lambdasecrets.errors import LambdaSecretsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from lambdasecrets._clock import Deadline
 
@@ -86,9 +86,11 @@ def _read_remaining_seconds(context: object) -> float | None:
     ask = getattr(context, "get_remaining_time_in_millis", None)
     if not callable(ask):
         return None
-    milliseconds = ask()
-    is_number = type(milliseconds) in {int, float} and isfinite(milliseconds)
-    return milliseconds / 1000 if is_number else None
+    milliseconds: object = ask()
+    # By the type itself: a bool is an int, too.
+    if (type(milliseconds) is int or type(milliseconds) is float) and isfinite(milliseconds):
+        return milliseconds / 1000
+    return None
 
 
 _CURRENT: ContextVar[Invocation | None] = ContextVar("lambdasecrets_invocation", default=None)
@@ -137,7 +139,7 @@ class Scope:
 
 
 @contextmanager
-def invocation(context: object) -> Iterator[None]:
+def invocation(context: object) -> Generator[None, None, None]:
     """Say which invocation runs, where no decorator sees its context: behind Mangum, in routers, in classes.
 
     Every `resolve` inside ends before the invocation does, and knows its tenant.

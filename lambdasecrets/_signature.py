@@ -334,7 +334,7 @@ def _node(
         raise DeclarationError(where, f"it carries more than one declaration: {listed}", "Keep one of them.")
     if declarations:
         return Slot(path, _checked_declaration(where, declarations[0], kind), kind, optional)
-    if _is_config(kind):
+    if is_config(kind):
         return _config(where, path, kind, above)
     if _carries(kind):
         why = f"a declaration stands inside {written(annotation)}"
@@ -353,7 +353,7 @@ def _checked_declaration(where: str, declaration: Any, kind: Any) -> Declaration
 
 
 def _check_inner(where: str, kind: Any) -> None:
-    if _carries(kind) or _is_config(kind):
+    if _carries(kind) or is_config(kind):
         why = f"it has a declaration, and {written(kind)} has others inside"
         raise DeclarationError(where, why, "Keep the outer one, or those inside.")
 
@@ -490,7 +490,7 @@ def _carries(annotation: Any, seen: tuple[Any, ...] = ()) -> bool:
 
 def _is_declared(annotation: Any, seen: tuple[Any, ...]) -> bool:
     declarations, kind = _declared(annotation)
-    return bool(declarations) or _is_config(kind, seen)
+    return bool(declarations) or is_config(kind, seen)
 
 
 def _is_model(annotation: Any) -> bool:
@@ -498,7 +498,7 @@ def _is_model(annotation: Any) -> bool:
     return isinstance(annotation, type) and isinstance(getattr(annotation, "model_fields", None), dict)
 
 
-def _is_config(annotation: Any, seen: tuple[Any, ...] = ()) -> bool:
+def is_config(annotation: Any, seen: tuple[Any, ...] = ()) -> bool:
     """Tell whether a field of a class, or of a class in its fields, carries a declaration."""
     if annotation in seen or not (_is_model(annotation) or _record_kind(annotation)):
         return False

@@ -9,7 +9,7 @@ import asyncio
 import threading
 from contextvars import copy_context
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +80,7 @@ class _Task(Generic[_T]):
 class _Worker:
     """A thread of the crew, and whether it waits for a task."""
 
-    def __init__(self, tasks: SimpleQueue[_Task[object]]) -> None:
+    def __init__(self, tasks: SimpleQueue[_Task[Any]]) -> None:
         self._tasks = tasks
         self.is_idle = False
         self.thread = threading.Thread(target=self._work, name="lambdasecrets", daemon=True)
@@ -90,7 +90,7 @@ class _Worker:
             task.run()
             del task
 
-    def _take(self) -> _Task[object] | None:
+    def _take(self) -> _Task[Any] | None:
         """Wait for a task. None where none comes: then the thread ends."""
         self.is_idle = True
         try:
@@ -110,7 +110,7 @@ class Crew:
     """
 
     def __init__(self) -> None:
-        self._tasks: SimpleQueue[_Task[object]] = SimpleQueue()
+        self._tasks: SimpleQueue[_Task[Any]] = SimpleQueue()  # what a task gives is taken by who knows its type
         self._workers: tuple[_Worker, ...] = ()
 
     async def run(self, call: Callable[[], _T], deadline: Deadline) -> _T | None:
@@ -120,7 +120,7 @@ class Crew:
             What the call returned; None where the deadline passed first.
         """
         task = _Task(call, asyncio.get_running_loop())
-        self._tasks.put(task)  # type: ignore[arg-type]  # the outcome is taken by who knows its type
+        self._tasks.put(task)
         self._start_worker()
         return task.take() if await task.wait(deadline.left() + GRACE_SECONDS) else None
 

@@ -110,7 +110,8 @@ class Retry:
         server: Server | None = None,
         code: str | None = None,
     ) -> None:
-        self.reason, self.status, self.fault, self.server, self.code = reason, status, fault, server, code
+        self.reason, self.status, self.fault, self.code = reason, status, fault, code
+        self.server: Server | None = server
 
 
 Verdict = Fetched | Retry

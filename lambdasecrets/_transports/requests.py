@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import requests
 import urllib3
+from requests import hooks as requests_hooks
 from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.cookies import RequestsCookieJar
-from requests.hooks import default_hooks, dispatch_hook
 from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
@@ -378,7 +378,7 @@ class _GivenRequest(_Request):
         finally:
             # A hook may have kept it: then it keeps no token, and no other answer of this exchange.
             if self._sent is not None:
-                self._sent.headers, self._sent.hooks = CaseInsensitiveDict(), default_hooks()
+                self._sent.headers, self._sent.hooks = CaseInsensitiveDict(), requests_hooks.default_hooks()
 
     def _prepare(self) -> requests.PreparedRequest:
         prepared = self._sent = super()._prepare()
@@ -392,7 +392,9 @@ class _GivenRequest(_Request):
         """Read the answer within its limits, before a hook of the user's or the Session itself reads all of it."""
         self._outcome = self._read(response)
         try:
-            given: requests.Response = cast("Any", dispatch_hook)("response", self._hooks, response, **settings)
+            given: requests.Response = cast("Any", requests_hooks).dispatch_hook(
+                "response", self._hooks, response, **settings
+            )
         except BaseException as error:
             self._failure = error
             raise

@@ -337,7 +337,7 @@ def _look_up(store: Store, bound: Secret | Parameter) -> object:
 
 
 def _explain_error(error: LambdaSecretsError, source: Source) -> tuple[Verdict, str]:
-    verdict = next(verdict for kind, verdict in _VERDICTS if isinstance(error, kind))
+    verdict: Verdict = next(verdict for kind, verdict in _VERDICTS if isinstance(error, kind))
     if isinstance(error, InvalidValueError):
         return verdict, _write_problems(error)
     if isinstance(error, NotFoundError) and source.is_file:

@@ -52,6 +52,7 @@ _GIVEN = {
 }
 _GIVEN_UNLESS_SET = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_REGION": "us-east-1"}
 
+_BOUND = (classmethod, staticmethod, types.MethodType)
 # Their texts are made of names; those of other exceptions may hold a value.
 _TELLING = (AttributeError, ImportError, LambdaSecretsError, NameError)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -549,9 +550,9 @@ def _declared_by(item: Any) -> tuple[Plan, float | None] | None:
     """
     if isinstance(item, type):
         # The same question that the signature's analysis asks of an annotation. BaseModel itself has no fields.
-        is_config = bool(getattr(item, "model_fields", None)) and _signature._is_config(item)  # noqa: SLF001
+        is_config = bool(getattr(item, "model_fields", None)) and _signature.is_config(item)
         return (value_plan(item), None) if is_config else None
-    function = item.__func__ if isinstance(item, (classmethod, staticmethod, types.MethodType)) else item
+    function: object = cast("Any", item).__func__ if isinstance(item, _BOUND) else item
     while function is not None:
         # Statically: a proxy or a mock has, or does, anything when it is asked.
         compiled = inspect.getattr_static(function, PLAN, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from lambdasecrets.dev.testbed import CallableContext, Profile, SecretsExtension
+    from lambdasecrets.dev.testbed import CallableContext, SecretsExtension
 
 _FILE = "lambdasecrets_secrets_file"
 _PROFILE = "lambdasecrets_profile"
@@ -64,7 +64,7 @@ def secrets_extension(
         pytest.fail(f"{_PROFILE} takes {' or '.join(_PROFILES)}, not {lambdasecrets_profile!r}.", pytrace=False)
     running = ExitStack()
     try:
-        profile = cast("Profile", lambdasecrets_profile)
+        profile: Literal["extension", "agent"] = "agent" if lambdasecrets_profile == "agent" else "extension"
         extension = running.enter_context(run_extension(lambdasecrets_secrets_file, profile))
     except SecretsFileError as error:
         pytest.fail(str(error), pytrace=False)

@@ -14,6 +14,7 @@ from lambdasecrets.dev._templates.document import (
     TemplateError,
     Texts,
     as_list,
+    as_table,
     is_table,
     read_template,
 )
@@ -123,7 +124,7 @@ def _merge(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _find_variables(properties: Mapping[str, Any]) -> object:
-    environment = properties.get("Environment") or {}
+    environment: object = properties.get("Environment") or {}
     return environment.get("Variables") or {} if is_table(environment) else environment
 
 
@@ -180,7 +181,7 @@ def _locate_handler(template: Template, function: _Function, root: Path | None) 
 
 
 def _read_handler(template: Template, properties: Mapping[str, Any]) -> str | None:
-    command = (properties.get("ImageConfig") or {}).get("Command") if _is_image(properties) else None
+    command = as_table(properties.get("ImageConfig")).get("Command") if _is_image(properties) else None
     texts = template.evaluate(as_list(command)[0] if command else properties.get("Handler"))
     return texts[0] if texts and len(texts) == 1 and "." in texts[0] and OPEN not in texts[0] else None
 
@@ -191,8 +192,8 @@ def _is_image(properties: Mapping[str, Any]) -> bool:
 
 def _find_code(template: Template, function: _Function) -> Path | None:
     """Give the folder that is deployed, where the template names one on this machine."""
-    asset = (template.resources[function.name].get("Metadata") or {}).get("aws:asset:path")
-    context = (template.resources[function.name].get("Metadata") or {}).get("DockerContext")
+    metadata = as_table(template.resources[function.name].get("Metadata"))
+    asset, context = metadata.get("aws:asset:path"), metadata.get("DockerContext")
     code = function.properties.get("CodeUri") or function.properties.get("Code")
     path = next((item for item in (asset, context, code) if isinstance(item, str)), "." if function.is_sam else None)
     folder = None if path is None else template.folder / path

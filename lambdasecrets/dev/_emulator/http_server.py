@@ -137,7 +137,7 @@ class Answer:
     def encode(self, request: Request) -> bytes:
         """Return the whole answer to a request, as a well-behaved server sends it."""
         is_old = request.version == "HTTP/1.0"
-        more = {}
+        more: dict[str, str] = {}
         if request.is_last != is_old:  # the other one is what each version takes for granted
             more["Connection"] = "close" if request.is_last else "keep-alive"
         head = self.head(version=request.version, length=len(self.body), **more)

@@ -240,7 +240,7 @@ class AgentProfile:
         if role is None:
             return store.secret(secret_id, **asked)
         try:
-            return store.secret(secret_id, **{**asked, "role_arn": role})
+            return store.secret(secret_id, **asked, role_arn=role)
         except StoreError as error:
             # STS's own code: what Secrets Manager refuses is an AccessDeniedException.
             if error.code != "AccessDenied":

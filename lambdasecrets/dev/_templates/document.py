@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from itertools import product
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 try:
     import yaml
@@ -24,6 +24,7 @@ OPEN, CLOSE = "\ue000", "\ue001"
 
 _NO_VALUE = "AWS::NoValue"
 _SUBSTITUTE = re.compile(r"\$\{(!?)([^}]*)\}")
+_PAIR = 2
 _MOST_CHOICES = 64
 """More texts than this that an expression can come to are as good as unknown."""
 
@@ -46,14 +47,14 @@ def _construct_function(loader: _Loader, suffix: str, node: yaml.Node) -> dict[s
         return {name: value.split(".", 1) if suffix == "GetAtt" else value}
     if isinstance(node, yaml.SequenceNode):
         return {name: loader.construct_sequence(node, deep=True)}
-    return {name: loader.construct_mapping(node, deep=True)}  # type: ignore[arg-type]  # the last kind there is
+    return {name: loader.construct_mapping(cast("yaml.MappingNode", node), deep=True)}  # the last kind there is
 
 
 def _construct_text(loader: _Loader, node: Any) -> Any:
     return loader.construct_scalar(node)
 
 
-_Loader.add_multi_constructor("!", _construct_function)
+cast("Any", _Loader).add_multi_constructor("!", _construct_function)  # its types know no reader of ours
 # A template's date of 2010 is a text, and so is an account that begins with a zero.
 for _tag in ("timestamp", "int"):
     _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _construct_text)
@@ -96,11 +97,27 @@ def is_table(value: object) -> TypeGuard[dict[str, Any]]:
     return isinstance(value, dict)
 
 
+def is_list(value: object) -> TypeGuard[list[Any]]:
+    """Tell whether a value is a list."""
+    return isinstance(value, list)
+
+
 def as_list(value: object) -> list[Any]:
     """Give a list: a value by itself stands for a list of one, nothing for none."""
     if value is None:
         return []
-    return list(value) if isinstance(value, list) else [value]
+    return list(value) if is_list(value) else [value]
+
+
+def as_table(value: object) -> dict[str, Any]:
+    """Give a table; an empty one for what is none, or is not there."""
+    return value if is_table(value) else {}
+
+
+def _as_pair(argument: object, default: tuple[object, object] = ("", None)) -> tuple[object, object]:
+    """Give the two arguments of a function; for any other number the default."""
+    items = argument if is_list(argument) else []
+    return (items[0], items[1]) if len(items) == _PAIR else default
 
 
 def mark(name: str) -> str:
@@ -126,9 +143,9 @@ class Template:
         self.resources: dict[str, dict[str, Any]] = {
             name: resource for name, resource in content["Resources"].items() if is_table(resource)
         }
-        self._parameters = content.get("Parameters") or {}
-        self._mappings = content.get("Mappings") or {}
-        self.globals: Mapping[str, Any] = (content.get("Globals") or {}).get("Function") or {}
+        self._parameters = as_table(content.get("Parameters"))
+        self._mappings = as_table(content.get("Mappings"))
+        self.globals: Mapping[str, Any] = as_table(as_table(content.get("Globals")).get("Function"))
 
     def list_resources(self, *types: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """List the properties of the resources of some types, with their logical ids."""
@@ -165,7 +182,7 @@ class Template:
             return [None]
         return [texts for item in as_list(expressions) if (texts := self.evaluate(item)) != ()]
 
-    def _refer(self, argument: object) -> Texts | None:
+    def refer(self, argument: object) -> Texts | None:
         name = str(argument)
         if name == _NO_VALUE:
             return ()
@@ -178,7 +195,7 @@ class Template:
         is_stored = str(parameter.get("Type", "")).startswith("AWS::SSM::Parameter::Value")
         return (f"{{{{resolve:ssm:{default}}}}}" if is_stored else default,)
 
-    def _get_attribute(self, argument: object) -> Texts | None:
+    def get_attribute(self, argument: object) -> Texts | None:
         parts = argument.split(".", 1) if isinstance(argument, str) else as_list(argument)
         if len(parts) != 2 or not all(isinstance(part, str) for part in parts):  # noqa: PLR2004 - a name and an attribute
             return None
@@ -186,8 +203,8 @@ class Template:
         is_secret = self.type_of(parts[0]) == "AWS::SecretsManager::Secret" and parts[1] == "Id"
         return (mark(parts[0] if is_secret else ".".join(parts)),)
 
-    def _substitute(self, argument: object) -> Texts | None:
-        text, own = argument if isinstance(argument, list) and len(argument) == 2 else (argument, {})  # noqa: PLR2004
+    def substitute(self, argument: object) -> Texts | None:
+        text, own = _as_pair(argument, (argument, {}))
         if not isinstance(text, str) or not is_table(own):
             return None
         parts: list[Texts | None] = []
@@ -201,44 +218,42 @@ class Template:
     def _look_up(self, name: str, own: Mapping[str, Any]) -> Texts | None:
         if name in own:
             return self.evaluate(own[name])
-        return self._get_attribute(name) if "." in name else self._refer(name)
+        return self.get_attribute(name) if "." in name else self.refer(name)
 
-    def _join_list(self, argument: object) -> Texts | None:
-        separator, items = argument if isinstance(argument, list) and len(argument) == 2 else ("", None)  # noqa: PLR2004
-        if not isinstance(items, list) or not isinstance(separator, str):
+    def join_list(self, argument: object) -> Texts | None:
+        separator, items = _as_pair(argument)
+        if not is_list(items) or not isinstance(separator, str):
             return None
         return _join(separator, [self.evaluate(item) for item in items])
 
-    def _choose(self, argument: object) -> Texts | None:
+    def choose(self, argument: object) -> Texts | None:
         branches = [self.evaluate(branch) for branch in as_list(argument)[1:]]
         if None in branches:
             return None
         return tuple(dict.fromkeys(text for branch in branches if branch for text in branch))
 
-    def _find_in_map(self, argument: object) -> Texts | None:
+    def find_in_map(self, argument: object) -> Texts | None:
         keys = as_list(argument)
-        found = [self._mappings.get(str(keys[0]))] if keys else []
+        found: list[object] = [self._mappings.get(str(keys[0]))] if keys else []
         for key in keys[1:3]:
             texts = self.evaluate(key) or ()
             is_open = any(OPEN in text for text in texts) or not texts
-            found = [
-                value for table in found if is_table(table) for name, value in table.items() if is_open or name in texts
-            ]
+            found = [value for table in found for name, value in as_table(table).items() if is_open or name in texts]
         texts_found = [value for value in found if isinstance(value, str)]
         return tuple(dict.fromkeys(texts_found)) if texts_found else None
 
-    def _select(self, argument: object) -> Texts | None:
-        index, items = argument if isinstance(argument, list) and len(argument) == 2 else ("", None)  # noqa: PLR2004
+    def select(self, argument: object) -> Texts | None:
+        index, items = _as_pair(argument)
         if is_table(items) and set(items) == {"Fn::Split"}:
             items = self._split(items["Fn::Split"])
-        if not isinstance(items, list) or not str(index).isdigit() or int(str(index)) >= len(items):
-            return None
-        return self.evaluate(items[int(str(index))])
+        choices = items if is_list(items) else []
+        is_one = str(index).isdigit() and int(str(index)) < len(choices)
+        return self.evaluate(choices[int(str(index))]) if is_one else None
 
     def _split(self, argument: object) -> list[str] | None:
-        separator, text = argument if isinstance(argument, list) and len(argument) == 2 else ("", None)  # noqa: PLR2004
+        separator, text = _as_pair(argument)
         texts = self.evaluate(text)
-        return texts[0].split(separator) if texts and len(texts) == 1 and separator else None
+        return texts[0].split(str(separator)) if texts and len(texts) == 1 and separator else None
 
 
 def _join(separator: str, parts: Iterable[Texts | None]) -> Texts | None:
@@ -250,11 +265,11 @@ def _join(separator: str, parts: Iterable[Texts | None]) -> Texts | None:
 
 
 _FUNCTIONS = {
-    "Ref": Template._refer,  # noqa: SLF001 - of this file
-    "Fn::FindInMap": Template._find_in_map,  # noqa: SLF001
-    "Fn::GetAtt": Template._get_attribute,  # noqa: SLF001
-    "Fn::If": Template._choose,  # noqa: SLF001
-    "Fn::Join": Template._join_list,  # noqa: SLF001
-    "Fn::Select": Template._select,  # noqa: SLF001
-    "Fn::Sub": Template._substitute,  # noqa: SLF001
+    "Ref": Template.refer,
+    "Fn::FindInMap": Template.find_in_map,
+    "Fn::GetAtt": Template.get_attribute,
+    "Fn::If": Template.choose,
+    "Fn::Join": Template.join_list,
+    "Fn::Select": Template.select,
+    "Fn::Sub": Template.substitute,
 }

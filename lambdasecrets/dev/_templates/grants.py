@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from lambdasecrets.dev._templates.document import CLOSE, OPEN, Template, Texts, as_list, is_table, mark
+from lambdasecrets.dev._templates.document import CLOSE, OPEN, Template, Texts, as_list, as_table, is_table, mark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -174,7 +174,7 @@ def _read_role(template: Template, expression: object, grants: Grants) -> None:
     if template.type_of(name) != "AWS::IAM::Role":
         grants.unknown.append("a role that is not in this template")
         return
-    role = template.resources[name].get("Properties") or {}
+    role = as_table(template.resources[name].get("Properties"))
     for policy in as_list(role.get("Policies")):
         _read_document(template, policy.get("PolicyDocument") if is_table(policy) else None, grants)
     for arn in as_list(role.get("ManagedPolicyArns")):
@@ -218,7 +218,7 @@ def _read_managed(template: Template, expression: object, grants: Grants) -> Non
     end = texts[0].rpartition("/")[2] if texts and len(texts) == 1 else OPEN
     name = "" if _is_open(end) else end
     if template.type_of(local) == "AWS::IAM::ManagedPolicy":
-        document = (template.resources[local].get("Properties") or {}).get("PolicyDocument")
+        document = as_table(template.resources[local].get("Properties")).get("PolicyDocument")
         _read_document(template, document, grants)
     elif name in _MANAGED:
         grants.statements.append(_Statement(is_deny=False, actions=_MANAGED[name], resources=("*",), is_certain=True))
