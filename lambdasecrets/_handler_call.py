@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from lambdasecrets._threads import Crew
 
 _NOTHING: frozenset[str] = frozenset()
+_PLAIN_RESULTS = frozenset({bool, bytes, dict, int, list, str, type(None)})
+"""What most handlers return: `inspect.isawaitable` takes longer than a look."""
 _NOTHING_TO_RESOLVE = Arguments({}, {})
 
 
@@ -118,7 +120,7 @@ class HandlerCall:
 
     def hold_awaitable(self, result: Any) -> bool:
         """Keep what a handler returned, if it is to be awaited: the invocation goes on with it."""
-        if not inspect.isawaitable(result):
+        if type(result) in _PLAIN_RESULTS or not inspect.isawaitable(result):
             return False
         self._running = Hidden(result)
         return True

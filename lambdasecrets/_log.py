@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from logging import Logger
 
 _NAME = "lambdasecrets"
 _DEBUG, _WARNING = 10, 30
@@ -29,14 +34,18 @@ def debug(text: str, *args: object, **facts: str | float) -> None:
 
 def is_debugging() -> bool:
     """Tell whether records at DEBUG are wanted. Where `logging` is not loaded nobody can want them."""
-    logging = sys.modules.get("logging")
-    return logging is not None and logging.getLogger(_NAME).isEnabledFor(_DEBUG)
+    return "logging" in sys.modules and _find_logger().isEnabledFor(_DEBUG)
+
+
+@lru_cache(maxsize=1)
+def _find_logger() -> Logger:
+    import logging  # noqa: PLC0415 - see above
+
+    return logging.getLogger(_NAME)
 
 
 def _write(level: int, text: str, args: tuple[object, ...], facts: dict[str, str | float]) -> None:
     # What a handler, a filter or a formatter of the user's raises breaks no invocation.
     with suppress(Exception):
-        import logging  # noqa: PLC0415 - see above
-
         extra = {f"{_NAME}_{name}": fact for name, fact in facts.items()}
-        logging.getLogger(_NAME).log(level, text, *args, extra=extra, stacklevel=3)
+        _find_logger().log(level, text, *args, extra=extra, stacklevel=3)

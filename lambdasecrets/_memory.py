@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from contextlib import suppress
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,7 +26,7 @@ from lambdasecrets.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from lambdasecrets._settings import Ages
     from lambdasecrets._sources.request import Fetched, Request
@@ -156,8 +157,10 @@ class Memory:
     """
 
     def __init__(self) -> None:
+        from hashlib import blake2b  # noqa: PLC0415 - half a millisecond that an import of the library need not pay
+
         self._entries: OrderedDict[str, _CacheEntry] = OrderedDict()
-        self._key = os.urandom(_KEY_BYTES)
+        self._digest = partial(blake2b, digest_size=_DIGEST_BYTES, key=os.urandom(_KEY_BYTES))
         self._next_expiry: Moment | None = None
 
     def look_up(
@@ -176,22 +179,17 @@ class Memory:
         """
         found: dict[str, SourcedValue] = {}
         self._forget_expired(moment)
-        if not self._entries:
-            return found
         for request in requests:
-            entry = self._find(request.path)
+            entry = self._entries.get(request.path)
             sourced = None if entry is None else _use_again(entry, request, fresh, moment, from_aws=from_aws)
             if sourced is not None:
                 found[request.path] = sourced
+                self._find(request.path)
         return found
 
-    def list_seen(self, requests: Iterable[Request], moment: Moment) -> frozenset[str]:
-        """List the paths of optional values that were there a moment ago."""
-        return frozenset(
-            request.path
-            for request in requests
-            if request.is_optional and _was_seen(self._entries.get(request.path), moment)
-        )
+    def has_seen(self, request: Request, moment: Moment) -> bool:
+        """Tell whether an optional value was there a moment ago."""
+        return request.is_optional and _was_seen(self._entries.get(request.path), moment)
 
     def are_likely_cached(self, requests: Sequence[Request], moment: Moment) -> bool:
         """Tell whether the server was asked for each of them within its own TTL."""
@@ -205,10 +203,8 @@ class Memory:
 
     def make_fingerprint(self, raw: RawValue) -> Fingerprint:
         """Make what tells a value from another one."""
-        from hashlib import blake2b  # noqa: PLC0415 - half a millisecond that an import of the library need not pay
-
         content = raw.binary if raw.text is None else raw.text.encode()
-        return Fingerprint(raw.version, blake2b(content or b"", digest_size=_DIGEST_BYTES, key=self._key).digest())
+        return Fingerprint(raw.version, self._digest(content or b"").digest())
 
     def record(self, request: Request, fetched: Fetched, ages: Ages, moment: Moment) -> SourcedValue | ResolutionError:
         """Take note of the server's answer; give what it comes to: a value, the last good one, the default, an error.
@@ -320,8 +316,10 @@ class Memory:
         """Give the entry of a path as the one used last."""
         entry = self._entries.get(path)
         if entry is not None:
-            with suppress(KeyError):  # another thread has let it go meanwhile
+            try:  # noqa: SIM105 - at every invocation, where `suppress` is three calls
                 self._entries.move_to_end(path)
+            except KeyError:  # another thread has let it go meanwhile
+                pass
         return entry
 
     def _touch(self, request: Request) -> _CacheEntry:

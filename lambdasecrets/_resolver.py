@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -315,8 +316,8 @@ class Resolver:
     ) -> dict[str, Fetched]:
         memory = place.memory
         likely_cached = len(asked) == 1 or memory.are_likely_cached(asked, began)
-        seen = memory.list_seen(asked, began)
-        return self.source.fetch(place.server, asked, deadline, likely_cached=likely_cached, seen=seen)
+        has_seen = partial(memory.has_seen, moment=began)
+        return self.source.fetch(place.server, asked, deadline, likely_cached=likely_cached, has_seen=has_seen)
 
     def _fetch_with_fallback(
         self, place: _Place, asked: Sequence[Request], lookup: Lookup, began: Moment
@@ -388,7 +389,7 @@ class Resolver:
 
     def _make_arguments(self, lookup: Lookup, batch: Batch, outcomes: _Outcomes) -> Arguments | ResolutionError:
         """Read what was gathered, and put the arguments together."""
-        memory = self._find_place().memory
+        memory = self._find_place().memory if lookup.limits.retry_on else None
         read: dict[tuple[str, ...], Any] = {}
         fingerprints: dict[str, Fingerprint] = {}
         failed: dict[int, ResolutionError] = {}
@@ -400,7 +401,7 @@ class Resolver:
                 if raw is None:
                     value = ABSENT
                 else:
-                    if lookup.limits.retry_on and item.path not in fingerprints:
+                    if memory is not None and item.path not in fingerprints:
                         fingerprints[item.path] = memory.make_fingerprint(raw)
                     value = item.reader.read(raw, item.declaration.key, item.subject)
             read[item.slot.path] = value

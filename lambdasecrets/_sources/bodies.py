@@ -7,8 +7,7 @@ import re
 from typing import Any, cast
 
 from lambdasecrets._json import parse_object
-from lambdasecrets._sources.identity import Identity
-from lambdasecrets._sources.request import RawValue
+from lambdasecrets._sources.request import Identity, RawValue
 
 
 def read_secret(content: dict[str, Any]) -> RawValue | None:

@@ -17,8 +17,7 @@ from lambdasecrets._sources.answers import (
     make_late_error,
     read_answer,
 )
-from lambdasecrets._sources.identity import Match, compare
-from lambdasecrets._sources.request import RawValue
+from lambdasecrets._sources.request import Match, RawValue, compare
 from lambdasecrets._transports.base import Address, Answer, Fault
 from lambdasecrets.errors import (
     CredentialsUnavailableError,
@@ -29,13 +28,12 @@ from lambdasecrets.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from lambdasecrets._clock import Deadline
     from lambdasecrets._hiding import Token
     from lambdasecrets._sources.answers import Verdict
-    from lambdasecrets._sources.identity import Identity
-    from lambdasecrets._sources.request import Fetched, Request
+    from lambdasecrets._sources.request import Fetched, Identity, Request
     from lambdasecrets._transports.base import Transport
 
 _OK = 200
@@ -47,6 +45,10 @@ _PING_PATH = "/ping"
 _PING_PAUSE_SECONDS = 0.02
 _HEALTHY = b"healthy"
 _ANOTHERS = "is about another secret or parameter, or another version, than was asked for"
+
+
+def _has_seen_nothing(_: Request) -> bool:
+    return False
 
 
 class Server:
@@ -93,7 +95,7 @@ class LocalSource:
         *,
         likely_cached: bool = False,
         refresh: bool = False,
-        seen: Collection[str] = (),
+        has_seen: Callable[[Request], bool] = _has_seen_nothing,
     ) -> dict[str, Fetched]:
         """Ask for values, all in one batch.
 
@@ -103,13 +105,14 @@ class LocalSource:
             deadline: when to be done.
             likely_cached: the server has them at hand, so that asking in parallel would cost more than it gives.
             refresh: ask the agent to pass its cache.
-            seen: the paths of optional values that were there a moment ago: what cannot be told from their absence
-                is asked again.
+            has_seen: tells of an optional value whether it was there a moment ago: what cannot be told from its absence
+                is asked again then.
 
         Returns:
             For each path its value or its error.
         """
-        return _Exchange(self, server, deadline, refresh=refresh, seen=seen).run(requests, likely_cached=likely_cached)
+        exchange = _Exchange(self, server, deadline, refresh=refresh, has_seen=has_seen)
+        return exchange.run(requests, likely_cached=likely_cached)
 
     def is_agent(self, server: Server, deadline: Deadline) -> bool | None:
         """Tell whether a server is the agent: its `/ping` says so. None: it did not say in time."""
@@ -149,10 +152,16 @@ class _Exchange:
     """One batch on its way: what is done, and what is to be sent once more."""
 
     def __init__(
-        self, source: LocalSource, server: Server, deadline: Deadline, *, refresh: bool, seen: Collection[str]
+        self,
+        source: LocalSource,
+        server: Server,
+        deadline: Deadline,
+        *,
+        refresh: bool,
+        has_seen: Callable[[Request], bool],
     ) -> None:
         self._source, self._server, self._deadline = source, server, deadline
-        self._refresh, self._seen = refresh, seen
+        self._refresh, self._has_seen = refresh, has_seen
         self._began = time.monotonic()
         self._done: dict[str, Fetched] = {}
         self._pending: dict[str, PendingRequest] = {}
@@ -282,7 +291,7 @@ class _Exchange:
         self._pending.pop(path, None)
 
     def _make_pending(self, request: Request) -> PendingRequest:
-        pending = PendingRequest(request, self._server.address.port, self._began, was_seen=request.path in self._seen)
+        pending = PendingRequest(request, self._server.address.port, self._began, was_seen=self._has_seen(request))
         self._pending[request.path] = pending
         return pending
 
@@ -305,7 +314,9 @@ def _wait_for_next(pending: Collection[PendingRequest]) -> list[Request]:
 
 def _split_into_lanes(requests: Sequence[Request], *, likely_cached: bool) -> list[list[str]]:
     """Part requests into lanes: one for what is at hand; else, for each backend, as many as the extension serves."""
-    most = 1 if likely_cached or len(requests) == 1 else _settings.read_max_connections()
+    if len(requests) == 1:
+        return [[requests[0].path]]
+    most = 1 if likely_cached else _settings.read_max_connections()
     lanes: list[list[str]] = []
     for group in _group(requests, likely_cached=likely_cached):
         lanes += [group[start::most] for start in range(min(most, len(group)))]
@@ -317,8 +328,6 @@ def _group(requests: Sequence[Request], *, likely_cached: bool) -> Iterable[list
 
     The answer to a parameter asked without decryption looks like the one with it, so that these keep apart.
     """
-    if len(requests) == 1:
-        return [[requests[0].path]]
     groups: dict[object, list[str]] = {}
     for request in requests:
         kind = (request.is_secret or likely_cached, request.is_undecrypted)

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from lambdasecrets import Parameter, ResolveEvent, resolve
 from lambdasecrets._sources import bodies
-from lambdasecrets._sources.identity import Identity
-from lambdasecrets._sources.request import RawValue
+from lambdasecrets._sources.request import Identity, RawValue
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore
 from tests.properties import bounded

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lambdasecrets import Parameter, Secret
-from lambdasecrets._sources.identity import Identity, Match, compare, split_selector
+from lambdasecrets._sources.request import Identity, Match, compare, split_selector
 
 PLACE = "us-east-1:123456789012"
 DB = f"arn:aws:secretsmanager:{PLACE}:secret:prod/db-a1B2c3"
