@@ -16,7 +16,7 @@ from lambdasecrets.errors import (
     MissingVariableError,
     ResolutionError,
     Subject,
-    combined,
+    combine,
 )
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ class Batch:
     """What one set of declarations comes down to: each distinct request once."""
 
     def __init__(self, slots: tuple[BatchSlot, ...], requests: tuple[Request, ...]) -> None:
-        self.slots, self.requests = slots, requests
+        self.slots: tuple[BatchSlot, ...] = slots
+        self.requests: tuple[Request, ...] = requests
 
     def make_pending(self, request: Request) -> Request | None:
         """Give the request for the version on trial of a secret that is declared without version or stage."""
@@ -95,7 +96,7 @@ class CompiledPlan:
         environment = tuple(map(_settings.read_variable, self._variables))
         bound = self._bind_once(environment, tenant_id if self._needs_tenant else None, skip)
         # Errors are made anew each time: what is raised is not kept.
-        return bound if isinstance(bound, Batch) else combined([self._make_error(*failure) for failure in bound])
+        return bound if isinstance(bound, Batch) else combine([self._make_error(*failure) for failure in bound])
 
     def _bind(
         self, environment: tuple[str | None, ...], tenant_id: str | None, skip: frozenset[str]

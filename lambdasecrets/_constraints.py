@@ -46,11 +46,11 @@ _UNTRIED = frozenset({"model", "dataclass", "call"})
 
 def find_misplaced_constraint(schema: Mapping[str, Any]) -> str | None:
     """Give the name of a constraint that fails whatever the value is. None: there is none of which it is known."""
-    tried = (_find_refusal(inner, whole) for node in nodes(schema) for inner, whole in _constrained(node))
+    tried = (_find_refusal(inner, whole) for node in nodes(schema) for inner, whole in _list_constrained(node))
     return next((name for name in tried if name is not None), None)
 
 
-def _constrained(node: Node) -> Iterator[tuple[Node, Node]]:
+def _list_constrained(node: Node) -> Iterator[tuple[Node, Node]]:
     """List what a part of a schema constrains: as it is read, and with the constraint."""
     function = function_of(node)
     if node.get("type") == "function-after" and getattr(function, "__module__", None) == _VALIDATORS:

@@ -367,27 +367,27 @@ def describe(declaration: Declaration, bound: Declaration) -> str:
     return f"{declaration} (filled in as {', '.join(shown)})" if shown else str(declaration)
 
 
-def written(annotation: Any) -> str:
+def write_type(annotation: Any) -> str:
     """Give an annotation as it would be written, for an error: the same on every Python."""
     is_class = isinstance(annotation, type) and get_origin(annotation) is None
-    return annotation.__name__ if is_class and annotation is not NoneType else _written_part(annotation)
+    return annotation.__name__ if is_class and annotation is not NoneType else _write_part(annotation)
 
 
-def _written_part(annotation: Any) -> str:
+def _write_part(annotation: Any) -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return f"Annotated[{', '.join([_written_part(arguments[0]), *map(repr, arguments[1:])])}]"
+        return f"Annotated[{', '.join([_write_part(arguments[0]), *map(repr, arguments[1:])])}]"
     if origin in {Union, UnionType}:
-        return " | ".join(map(_written_part, arguments))
+        return " | ".join(map(_write_part, arguments))
     if annotation.__class__ is list:
         listed: Any = annotation
-        return f"[{', '.join(map(_written_part, listed))}]"
+        return f"[{', '.join(map(_write_part, listed))}]"
     if arguments and origin is not Literal:
-        return f"{_written_part(origin)}[{', '.join(map(_written_part, arguments))}]"
-    return _written_leaf(annotation)
+        return f"{_write_part(origin)}[{', '.join(map(_write_part, arguments))}]"
+    return _write_leaf(annotation)
 
 
-def _written_leaf(annotation: Any) -> str:
+def _write_leaf(annotation: Any) -> str:
     if annotation is Ellipsis:
         return "..."
     if annotation in {None, NoneType}:

@@ -13,7 +13,7 @@ from lambdasecrets._invocation import Invocation, Scope
 from lambdasecrets._resolver import Arguments, Lookup, find_resolver
 from lambdasecrets._settings import Options, read_limits
 from lambdasecrets._sources.answers import make_late_error
-from lambdasecrets.errors import EventLoopError, ResolutionError, combined
+from lambdasecrets.errors import EventLoopError, ResolutionError, combine
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -261,7 +261,7 @@ def _make_late_outcome(lookup: Lookup) -> ResolutionError:
     batch = lookup.make_batch()
     if isinstance(batch, ResolutionError):
         return batch
-    return combined([make_late_error(request, lookup.deadline) for request in batch.requests])
+    return combine([make_late_error(request, lookup.deadline) for request in batch.requests])
 
 
 def plan_lookup(

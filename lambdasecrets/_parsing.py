@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast, get_args, get_origin
 from pydantic import TypeAdapter
 from pydantic_core import SchemaValidator, to_json
 
-from lambdasecrets._declarations import written
+from lambdasecrets._declarations import write_type
 from lambdasecrets._json import parse_json
 from lambdasecrets.errors import DeclarationError, InvalidValueError, Problem, Subject
 
@@ -187,11 +187,11 @@ def reader(where: str, declared: Any) -> Reader:
     found = set(_kinds(checker.schema, {}))
     kinds = [kind for kind in Kind if kind in found]
     if not kinds or None in found:
-        why = f"{written(declared)} does not decide how the value is read"
+        why = f"{write_type(declared)} does not decide how the value is read"
         raise DeclarationError(where, why, "Declare a definite type, such as str, int, dict[str, str] or a model.")
     if len(kinds) > 1:
         mixed = " with ".join(f"what is read as {kind.value}" for kind in kinds)
-        why = f"{written(declared)} mixes {mixed}"
+        why = f"{write_type(declared)} mixes {mixed}"
         raise DeclarationError(where, why, "Declare one of them, or a union of models.")
     return Reader(checker, kinds[0])
 
@@ -235,10 +235,10 @@ def _checker(where: str, declared: Any) -> _Checker:
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(declared)
         adapter.rebuild()  # where pydantic waits for names that are yet to be defined: they must be there now
-        expected = written(get_args(declared)[0] if get_origin(declared) is Annotated else declared)
+        expected = write_type(get_args(declared)[0] if get_origin(declared) is Annotated else declared)
         checker = _Checker(expected, adapter.core_schema)
     except Exception as error:
-        why = f"pydantic cannot read {written(declared)} ({type(error).__name__})"
+        why = f"pydantic cannot read {write_type(declared)} ({type(error).__name__})"
         raise DeclarationError(where, why, "Declare a type that pydantic knows, or teach it yours.") from error
     if _has_constraints(checker.schema):
         _refuse_misplaced_constraint(where, checker)

@@ -80,7 +80,7 @@ class Map:
             self._definitions.update((item["ref"], item) for item in node.get("definitions", ()))
             if node["type"] == "definition-ref" and node["schema_ref"] in self._definitions:
                 waiting.append(self._definitions[node["schema_ref"]])
-            waiting.extend(_wrapped(node))
+            waiting.extend(_list_wrapped(node))
         return list(found.values())
 
 
@@ -164,7 +164,7 @@ _OBJECTS = frozenset({"model-fields", "dataclass-args", "typed-dict"})
 _WRAPPED = ("schema", "json_schema", "lax_schema", "python_schema", "strict_schema", "arguments_schema")
 
 
-def _wrapped(node: Node) -> Iterator[Node]:
+def _list_wrapped(node: Node) -> Iterator[Node]:
     """List the schemas of the same place that a schema is made of."""
     yield from (node[name] for name in _WRAPPED if isinstance(node.get(name), dict))
     yield from node.get("steps", ())

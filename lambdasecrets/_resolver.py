@@ -26,7 +26,7 @@ from lambdasecrets.errors import (
     UnresolvedError,
     UnsupportedByAgentError,
     UnsupportedByExtensionError,
-    combined,
+    combine,
 )
 
 if TYPE_CHECKING:
@@ -226,7 +226,7 @@ class Resolver:
         # Where nothing passes the cache of the extension, it may have a newer value by itself by now.
         behind = [one for one in batch.requests if isinstance(outcomes[one.path], RefreshUnavailableError)]
         if behind:
-            _warn_of_refresh(combined([one for one in outcomes.values() if isinstance(one, RefreshUnavailableError)]))
+            _warn_of_refresh(combine([one for one in outcomes.values() if isinstance(one, RefreshUnavailableError)]))
             outcomes |= self._gather(behind, lookup, began)
         changed = False
         for path, outcome in outcomes.items():
@@ -411,11 +411,11 @@ class Resolver:
                 if type(value) in _MAYBE_ABSENT and not item.slot.optional and is_nullable(item.slot.type):
                     nullable.add(id(value))
         if failed:
-            return combined(
+            return combine(
                 [error.add_remedy(_NO_DEFAULT) if mark in nullable else error for mark, error in failed.items()]
             )
         arguments, misfits = lookup.compiled.make_arguments(read, lookup.skip)
-        return combined(misfits) if misfits else Arguments(arguments, fingerprints)
+        return combine(misfits) if misfits else Arguments(arguments, fingerprints)
 
 
 def _warn_of_refresh(error: ResolutionError) -> None:

@@ -11,7 +11,7 @@ import types
 import typing
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Union, get_args, get_origin
 
-from lambdasecrets._declarations import Declaration, written
+from lambdasecrets._declarations import Declaration, write_type
 from lambdasecrets.errors import DeclarationError
 
 if TYPE_CHECKING:
@@ -163,20 +163,20 @@ def value_plan(annotation: Any, declaration: Declaration | None = None) -> Plan:
         DeclarationError: an annotation that carries none, or carries one besides the given one.
     """
     _check_asked(annotation, declaration)
-    where = f"resolve({written(annotation)})"
+    where = f"resolve({write_type(annotation)})"
     whole = annotation if declaration is None else Annotated[annotation, declaration]
     path = (annotation.__name__,) if _is_model(annotation) and declaration is None else ()
     node = _node(where, path, whole, optional=False)
     if node is None:
-        raise DeclarationError(where, *_undeclared(annotation))
+        raise DeclarationError(where, *_explain_undeclared(annotation))
     return Plan("resolve()", {"": node})
 
 
 def _check_asked(annotation: Any, declaration: object) -> None:
     if declaration is not None and not isinstance(declaration, Declaration):
         why = f"its first argument is {_article(declaration)}, not a Secret or a Parameter"
-        remedy = f'Write resolve(Secret("name"), {written(annotation)}).'
-        raise DeclarationError(f"resolve(..., {written(annotation)})", why, remedy)
+        remedy = f'Write resolve(Secret("name"), {write_type(annotation)}).'
+        raise DeclarationError(f"resolve(..., {write_type(annotation)})", why, remedy)
     if isinstance(annotation, Declaration):
         remedy = f"Write resolve({annotation}, str), or another type."
         raise DeclarationError(f"resolve({annotation})", "it has no type to read the value as", remedy)
@@ -211,7 +211,7 @@ def _split(owner: str, parameters: list[inspect.Parameter]) -> tuple[list[inspec
 
 def _check_given(owner: str, parameter: inspect.Parameter, annotations: _Annotations) -> None:
     try:
-        declarations, _ = _declared(annotations.evaluate(parameter))
+        declarations, _ = _take_declarations(annotations.evaluate(parameter))
     except Exception:  # noqa: BLE001 - it is nobody's: it may name what exists only under TYPE_CHECKING
         declarations = []
     if declarations or _is_declaration(parameter.default):
@@ -222,7 +222,7 @@ def _check_given(owner: str, parameter: inspect.Parameter, annotations: _Annotat
 def _node_of(owner: str, parameter: inspect.Parameter, annotations: _Annotations) -> Node | None:
     where = f"parameter {parameter.name!r} of {owner}"
     optional = parameter.default is not inspect.Parameter.empty
-    annotation = _evaluated_or_raise(where, parameter, annotations)
+    annotation = _evaluate_or_raise(where, parameter, annotations)
     _check_default(where, annotation, parameter.default)
     node = _node(where, (parameter.name,), annotation, optional=optional)
     if parameter.kind is inspect.Parameter.VAR_KEYWORD and node is None:
@@ -231,7 +231,7 @@ def _node_of(owner: str, parameter: inspect.Parameter, annotations: _Annotations
         why = "injection is by keyword, and this parameter takes none"
         raise DeclarationError(where, why, "Put it behind a `*`, as a keyword parameter of its own.")
     if node is None and not optional:
-        raise DeclarationError(where, *_undeclared(annotation))
+        raise DeclarationError(where, *_explain_undeclared(annotation))
     return node
 
 
@@ -294,12 +294,12 @@ def _is_declaration(item: object) -> bool:
 
 def _check_default(where: str, annotation: Any, default: object) -> None:
     if _is_declaration(default):
-        kind = "type" if annotation is inspect.Parameter.empty else written(_declared(annotation)[1])
-        remedy = f"Write {_corrected(kind, default)}, without the default."
+        kind = "type" if annotation is inspect.Parameter.empty else write_type(_take_declarations(annotation)[1])
+        remedy = f"Write {_write_corrected(kind, default)}, without the default."
         raise DeclarationError(where, "its default is a declaration, and would be passed as it is", remedy)
 
 
-def _corrected(kind: str, declaration: object) -> str:
+def _write_corrected(kind: str, declaration: object) -> str:
     """Write a type with its declaration as they should stand."""
     head = kind[:-1] if kind.startswith("Annotated[") else f"Annotated[{kind}"
     return f"{head}, {_example(declaration)}]"
@@ -307,10 +307,10 @@ def _corrected(kind: str, declaration: object) -> str:
 
 def _example(declaration: object) -> str:
     """Write a declaration as it should stand."""
-    return f'{written(declaration)}("name")' if isinstance(declaration, type) else str(declaration)
+    return f'{write_type(declaration)}("name")' if isinstance(declaration, type) else str(declaration)
 
 
-def _undeclared(annotation: Any) -> tuple[str, str]:
+def _explain_undeclared(annotation: Any) -> tuple[str, str]:
     """Say why what should carry a declaration carries none, and the remedy."""
     if not _is_model(annotation):
         default = "a default: `= None`" if types.NoneType in get_args(annotation) else "a default"
@@ -327,26 +327,26 @@ def _node(
 ) -> Node | None:
     if _is_declaration(annotation):
         why = "its annotation is a declaration without a type"
-        raise DeclarationError(where, why, f"Write {_corrected('type', annotation)}.")
-    declarations, kind = _declared(annotation)
+        raise DeclarationError(where, why, f"Write {_write_corrected('type', annotation)}.")
+    declarations, kind = _take_declarations(annotation)
     if len(declarations) > 1:
         listed = " and ".join(map(str, declarations))
         raise DeclarationError(where, f"it carries more than one declaration: {listed}", "Keep one of them.")
     if declarations:
-        return Slot(path, _checked_declaration(where, declarations[0], kind), kind, optional)
+        return Slot(path, _check_declaration(where, declarations[0], kind), kind, optional)
     if is_config(kind):
         return _config(where, path, kind, above)
     if _carries(kind):
-        why = f"a declaration stands inside {written(annotation)}"
+        why = f"a declaration stands inside {write_type(annotation)}"
         remedy = "Put the declaration outermost: Annotated[type, Secret(...)]. A config model stands by itself."
         raise DeclarationError(where, why, remedy)
     return None
 
 
-def _checked_declaration(where: str, declaration: Any, kind: Any) -> Declaration:
+def _check_declaration(where: str, declaration: Any, kind: Any) -> Declaration:
     if isinstance(declaration, type):
-        why = f"it carries the class {written(declaration)}, and no name"
-        raise DeclarationError(where, why, f"Write {_corrected(written(kind), declaration)}.")
+        why = f"it carries the class {write_type(declaration)}, and no name"
+        raise DeclarationError(where, why, f"Write {_write_corrected(write_type(kind), declaration)}.")
     _check_inner(where, kind)
     checked: Declaration = declaration
     return checked
@@ -354,7 +354,7 @@ def _checked_declaration(where: str, declaration: Any, kind: Any) -> Declaration
 
 def _check_inner(where: str, kind: Any) -> None:
     if _carries(kind) or is_config(kind):
-        why = f"it has a declaration, and {written(kind)} has others inside"
+        why = f"it has a declaration, and {write_type(kind)} has others inside"
         raise DeclarationError(where, why, "Keep the outer one, or those inside.")
 
 
@@ -370,7 +370,7 @@ def _config(where: str, path: tuple[str, ...], model: Any, above: tuple[Any, ...
         _check_default(place, annotation, field.default)
         node = _node(place, (*path, name), annotation, optional=optional, above=(*above, model))
         if node is None and not optional and not is_settings(model):
-            raise DeclarationError(place, *_undeclared(annotation))
+            raise DeclarationError(place, *_explain_undeclared(annotation))
         if node is not None:
             nodes[name] = node
     return Config(path, model, nodes)
@@ -379,7 +379,7 @@ def _config(where: str, path: tuple[str, ...], model: Any, above: tuple[Any, ...
 def _check_config(where: str, kind: Any) -> None:
     name = kind.__name__
     if _is_model(kind) and not kind.__pydantic_complete__:
-        raise DeclarationError(where, *_undeclared(kind))
+        raise DeclarationError(where, *_explain_undeclared(kind))
     if getattr(kind, "__pydantic_root_model__", False):
         why = f"{name} is a RootModel: it has no fields that could be filled one by one"
         remedy = f'Write Annotated[{name}, Secret("name")], and take the declaration out of {name}.'
@@ -417,7 +417,7 @@ def is_nullable(annotation: Any) -> bool:
     """Tell whether a type allows None, as `T | None` does."""
     alias = _alias(annotation)
     if alias is not None:
-        return is_nullable(_expanded(annotation))
+        return is_nullable(_expand(annotation))
     if get_origin(annotation) is Annotated:
         return is_nullable(get_args(annotation)[0])
     return types.NoneType in get_args(annotation)
@@ -425,10 +425,10 @@ def is_nullable(annotation: Any) -> bool:
 
 def _field_annotation(field: Any) -> Any:
     # pydantic takes the outermost Annotated apart; put it together again, so that one analysis serves both.
-    return _annotated(field.annotation, field.metadata)
+    return _annotate(field.annotation, field.metadata)
 
 
-def _declared(annotation: Any, seen: tuple[Any, ...] = ()) -> tuple[list[Any], Any]:
+def _take_declarations(annotation: Any, seen: tuple[Any, ...] = ()) -> tuple[list[Any], Any]:
     """Take the declarations out of an annotation; give them and the annotation without them.
 
     Args:
@@ -437,31 +437,31 @@ def _declared(annotation: Any, seen: tuple[Any, ...] = ()) -> tuple[list[Any], A
     """
     alias = _alias(annotation)
     if alias is not None:
-        found, kind = ([], None) if alias in seen else _declared(_expanded(annotation), (*seen, alias))
+        found, kind = ([], None) if alias in seen else _take_declarations(_expand(annotation), (*seen, alias))
         # Without a declaration it stays an alias: pydantic knows what to do with one that has itself inside.
         return (found, kind) if found else ([], annotation)
     if get_origin(annotation) is Annotated:
         inner, *metadata = get_args(annotation)
-        found, kind = _declared(inner, seen)
+        found, kind = _take_declarations(inner, seen)
         mine = [item for item in metadata if _is_declaration(item)]
         others = [item for item in metadata if not _is_declaration(item)]
-        return found + mine, _annotated(kind, others)
+        return found + mine, _annotate(kind, others)
     if get_origin(annotation) in _UNION_ORIGINS:
-        return _declared_optional(annotation, seen)
+        return _take_from_optional(annotation, seen)
     return [], annotation
 
 
-def _annotated(kind: Any, metadata: list[Any]) -> Any:
+def _annotate(kind: Any, metadata: list[Any]) -> Any:
     parts = (kind, *metadata)
     return _ANNOTATED[parts] if metadata else kind
 
 
-def _declared_optional(annotation: Any, seen: tuple[Any, ...]) -> tuple[list[Any], Any]:
+def _take_from_optional(annotation: Any, seen: tuple[Any, ...]) -> tuple[list[Any], Any]:
     """See through `Annotated[T, Secret(...)] | None`: an alias that is made optional where it is used."""
     members = [member for member in get_args(annotation) if member is not types.NoneType]
     if len(members) == len(get_args(annotation)) or len(members) > 1:
         return [], annotation
-    found, kind = _declared(members[0], seen)
+    found, kind = _take_declarations(members[0], seen)
     return (found, Union[kind, None]) if found else ([], annotation)  # noqa: UP007 - kind is a value
 
 
@@ -472,7 +472,7 @@ def _alias(annotation: Any) -> Any:
     return alias if type(alias).__name__ == "TypeAliasType" else None
 
 
-def _expanded(annotation: Any) -> Any:
+def _expand(annotation: Any) -> Any:
     """Give what an alias stands for, its type parameters filled in."""
     alias = _alias(annotation)
     arguments = dict(zip(alias.__type_params__, get_args(annotation), strict=False))
@@ -483,13 +483,13 @@ def _expanded(annotation: Any) -> Any:
 def _carries(annotation: Any, seen: tuple[Any, ...] = ()) -> bool:
     """Tell whether a declaration, or a config model, stands inside an annotation."""
     alias = _alias(annotation)
-    if alias is not None and alias not in seen and _carries(_expanded(annotation), (*seen, alias)):
+    if alias is not None and alias not in seen and _carries(_expand(annotation), (*seen, alias)):
         return True
     return any(_is_declared(argument, seen) or _carries(argument, seen) for argument in get_args(annotation))
 
 
 def _is_declared(annotation: Any, seen: tuple[Any, ...]) -> bool:
-    declarations, kind = _declared(annotation)
+    declarations, kind = _take_declarations(annotation)
     return bool(declarations) or is_config(kind, seen)
 
 
@@ -573,7 +573,7 @@ class _Annotations:
     def evaluate(self, parameter: inspect.Parameter) -> Any:
         """Give what a parameter's annotation stands for."""
         try:
-            return _evaluated(parameter.annotation, self._scope)
+            return _evaluate(parameter.annotation, self._scope)
         except Exception as error:  # noqa: BLE001 - evaluating an annotation runs whatever it says
             problem = error
         if sys.version_info >= (3, 14) and _is_lazy(self._handler):  # pragma: no cover
@@ -582,7 +582,7 @@ class _Annotations:
 
             whole = _lazy.annotation(self._function, parameter.name)
             if whole is not None:
-                return _evaluated(whole, self._scope)
+                return _evaluate(whole, self._scope)
         raise problem
 
 
@@ -613,7 +613,7 @@ def _is_filled(cell: types.CellType) -> bool:
     return True
 
 
-def _evaluated(annotation: Any, scope: Mapping[str, Any]) -> Any:
+def _evaluate(annotation: Any, scope: Mapping[str, Any]) -> Any:
     if annotation is inspect.Parameter.empty:
         return annotation
     holder = types.SimpleNamespace(__annotations__={"value": annotation})
@@ -622,7 +622,7 @@ def _evaluated(annotation: Any, scope: Mapping[str, Any]) -> Any:
     return evaluated
 
 
-def _evaluated_or_raise(where: str, parameter: inspect.Parameter, annotations: _Annotations) -> Any:
+def _evaluate_or_raise(where: str, parameter: inspect.Parameter, annotations: _Annotations) -> Any:
     try:
         return annotations.evaluate(parameter)
     except Exception as error:  # noqa: BLE001 - evaluating an annotation runs whatever it says

@@ -149,7 +149,7 @@ class Subject(NamedTuple):
     def _preposition(self) -> str:
         return "for" if self.is_resolve else "of"
 
-    def joined(self, other: Subject) -> Subject:
+    def join(self, other: Subject) -> Subject:
         """Put two subjects of one handler together."""
         parameters = dict.fromkeys(self.parameters + other.parameters)
         declarations = dict.fromkeys(self.declarations + other.declarations)
@@ -230,7 +230,11 @@ class Progress:
     def __init__(
         self, service: str, asked: int, came: int, at_once: int | None = None, other: str | None = None
     ) -> None:
-        self.service, self.asked, self.came, self.at_once, self.other = service, asked, came, at_once, other
+        self.service: str = service
+        self.asked: int = asked
+        self.came: int = came
+        self.at_once: int | None = at_once
+        self.other: str | None = other
 
     def __eq__(self, other: object) -> bool:
         """Compare all that is known."""
@@ -357,7 +361,7 @@ class ResolutionError(LambdaSecretsError):
             return None
         both = copy(self)
         both._take(other)  # noqa: SLF001 - of this class
-        ResolutionError.__init__(both, self.subject.joined(other.subject), both.why, both.remedy)
+        ResolutionError.__init__(both, self.subject.join(other.subject), both.why, both.remedy)
         return both
 
     def add_remedy(self, remedy: str) -> ResolutionError:
@@ -386,17 +390,20 @@ class SeveralErrors(ResolutionError):  # noqa: N818 - it is the plural that tell
     """
 
     errors: tuple[ResolutionError, ...]
+    subject: Subject
+    why: str
+    remedy: str
 
     def __init__(self, errors: Sequence[ResolutionError]) -> None:
         self.errors = tuple(errors)
         listed = "\n".join(f"{number}. {error}" for number, error in enumerate(self.errors, 1))
-        self.subject = reduce(Subject.joined, (error.subject for error in self.errors))
+        self.subject = reduce(Subject.join, (error.subject for error in self.errors))
         self.why, self.remedy = f"there are {len(self.errors)} causes", f"Each with what to do:\n{listed}"
         # Each of the errors lists its own declarations.
         super(ResolutionError, self).__init__(f"Cannot resolve {self.subject}: {self.why}. {self.remedy}")
 
 
-def combined(errors: Sequence[ResolutionError]) -> ResolutionError:
+def combine(errors: Sequence[ResolutionError]) -> ResolutionError:
     """Make one error of several: where they have the same cause, one that names all of the declarations."""
     groups: list[ResolutionError] = []
     for error in errors:
@@ -896,6 +903,7 @@ class AnswerError(ResolutionError):
     status: int
     permissions: tuple[Permission, ...]
     server: Server
+    remedy: str
 
     def __init__(
         self,
@@ -980,6 +988,7 @@ class UnresolvedError(ResolutionError):
     causes: tuple[str, ...]
     finding: str | None
     is_silent: bool
+    why: str
 
     def __init__(
         self,

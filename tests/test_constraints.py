@@ -21,6 +21,7 @@ from pydantic import (
 from typing_extensions import TypeAliasType
 
 from lambdasecrets._constraints import find_misplaced_constraint
+from tests.labels import label
 
 STRIPPED = StringConstraints(strip_whitespace=True)
 Tree = TypeAliasType("Tree", "dict[str, Tree]")
@@ -56,7 +57,7 @@ class Ordered(BaseModel):
         (Database, "strip_whitespace"),
         (dict[str, list[Database]], "strip_whitespace"),
     ],
-    ids=str,
+    ids=label,
 )
 def test_misplaced(declared: Any, expected: str) -> None:
     """A constraint that fails for every value of its type is found, wherever in a type it is."""
@@ -85,7 +86,7 @@ def test_misplaced(declared: Any, expected: str) -> None:
         Annotated[Tree, Field(min_length=3)],
         Annotated[Tree, Field(gt=3)],
     ],
-    ids=str,
+    ids=label,
 )
 def test_well_placed(declared: Any) -> None:
     """A constraint that may hold for some value is none, and nothing is found out by running what is not pydantic's."""

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr
 
 from lambdasecrets import DeclarationError, Parameter, Secret
-from lambdasecrets._declarations import Declaration, VariableFault, bind, describe, written
+from lambdasecrets._declarations import Declaration, VariableFault, bind, describe, write_type
 from tests.properties import bounded
 
 T = TypeVar("T")
@@ -833,4 +833,4 @@ def test_any_name_is_kept(name: str) -> None:
 )
 def test_written(expected: str, annotation: Any) -> None:
     """A type shows in an error as it would be written, the same on every Python."""
-    assert expected == written(annotation)
+    assert expected == write_type(annotation)

@@ -43,7 +43,7 @@ from lambdasecrets.errors import (
     UnresolvedError,
     UnsupportedByAgentError,
     UnsupportedByExtensionError,
-    combined,
+    combine,
     write_permissions,
 )
 
@@ -509,13 +509,13 @@ def test_subject_without_parameter() -> None:
 def test_subjects_together() -> None:
     """Two subjects together count the values, name each parameter, and have a declaration of both once."""
     other = Subject("app.handler", ("replica", "reader"), DATABASE.declarations)
-    both = DATABASE.joined(other)
+    both = DATABASE.join(other)
     assert both.parameters == ("database", "replica", "reader")
     assert (both.declarations, both.parts) == (DATABASE.declarations, (DATABASE, other))
     assert str(both) == "3 values of app.handler"
     other = ALONE._replace(declarations=("Secret('key')",))
-    assert str(ALONE.joined(other)) == "2 values for resolve()"
-    assert str(ALONE.joined(ALONE)) == str(ALONE)
+    assert str(ALONE.join(other)) == "2 values for resolve()"
+    assert str(ALONE.join(ALONE)) == str(ALONE)
 
 
 def test_words_of_a_problem() -> None:
@@ -597,15 +597,15 @@ READ_KEY = Permission("secretsmanager:GetSecretValue", "arn:*:secretsmanager:*:*
 def test_combined_of_one() -> None:
     """One error alone stays as it is."""
     error = MissingVariableError(DATABASE, "STAGE")
-    assert combined([error]) is error
+    assert combine([error]) is error
 
 
 def test_combined_of_alike() -> None:
     """Several that fail for one cause are one error: the cause first, then all of them."""
     errors = [TokenRejectedError(subject, 401) for subject in (DATABASE, PAGE_SIZE, KEY)]
-    error = combined(errors)
+    error = combine(errors)
     assert isinstance(error, TokenRejectedError)
-    assert error.subject == DATABASE.joined(PAGE_SIZE).joined(KEY)
+    assert error.subject == DATABASE.join(PAGE_SIZE).join(KEY)
     assert error.status == 401
     assert str(error) == (
         "Cannot resolve 3 values of app.handler: the extension answered 401 to the token of AWS_SESSION_TOKEN, which "
@@ -620,18 +620,18 @@ def test_combined_of_alike() -> None:
 def test_combined_of_a_resolve() -> None:
     """Without parameters the list has the declarations alone."""
     other = ALONE._replace(declarations=("Secret('key')",))
-    error = combined([ProtocolError(ALONE, 200, "is no JSON"), ProtocolError(other, 200, "is no JSON")])
+    error = combine([ProtocolError(ALONE, 200, "is no JSON"), ProtocolError(other, 200, "is no JSON")])
     assert str(error).splitlines()[1:] == ["Not resolved:", "  - Secret('orders/database')", "  - Secret('key')"]
 
 
 def test_one_declaration_with_two_causes() -> None:
     """A declaration that fails for two causes is one value, and named once where the cause is the same."""
-    error = combined([MissingVariableError(DATABASE, "STAGE"), MissingVariableError(DATABASE, "TEAM")])
+    error = combine([MissingVariableError(DATABASE, "STAGE"), MissingVariableError(DATABASE, "TEAM")])
     head = (
         "Cannot resolve 'database' of app.handler, Secret('orders/database'): there are 2 causes. Each with what to do:"
     )
     assert str(error).splitlines()[0] == head
-    again = combined([MissingVariableError(DATABASE, "STAGE")] * 2)
+    again = combine([MissingVariableError(DATABASE, "STAGE")] * 2)
     assert str(again) == str(MissingVariableError(DATABASE, "STAGE"))
 
 
@@ -640,14 +640,14 @@ def test_combined_leaves_its_parts_alone() -> None:
     first = AccessDeniedError(DATABASE, "AccessDeniedException", 400, [READ_DATABASE])
     second = AccessDeniedError(PAGE_SIZE, "AccessDeniedException", 400, [READ_PAGE_SIZE])
     before = str(first), str(second)
-    combined([first, second])
+    combine([first, second])
     assert (first.subject, second.subject) == (DATABASE, PAGE_SIZE)
     assert (first.permissions, str(first), str(second)) == ((READ_DATABASE,), *before)
 
 
 def test_combined_denials() -> None:
     """Two denials are one error, whose remedy has the permissions of both."""
-    error = combined(
+    error = combine(
         [
             AccessDeniedError(DATABASE, "AccessDeniedException", 400, [READ_DATABASE]),
             AccessDeniedError(PAGE_SIZE, "AccessDeniedException", 400, [READ_PAGE_SIZE]),
@@ -667,7 +667,7 @@ def test_combined_denials() -> None:
 
 def test_combined_refusals() -> None:
     """Refusals that do not say why are one error, with the causes and the permissions of all, each in its order."""
-    error = combined(
+    error = combine(
         [
             UnresolvedError(PAGE_SIZE, [READ_PAGE_SIZE], causes=["gone", "denied {permissions}", "slow"]),
             UnresolvedError(DATABASE, [READ_DATABASE], causes=["gone", "denied {permissions}", "marked", "slow"]),
@@ -705,7 +705,7 @@ def test_combined_refusals() -> None:
 )
 def test_combined_of_different_length(one: ResolutionError, other: ResolutionError) -> None:
     """How long and how often each was asked makes no cause of its own."""
-    error = combined([one, other])
+    error = combine([one, other])
     assert (type(error), error.why, len(error.subject.parts)) == (type(one), one.why, 2)
 
 
@@ -727,7 +727,7 @@ def test_combined_of_different_length(one: ResolutionError, other: ResolutionErr
 )
 def test_different_causes_keep_apart(one: ResolutionError, other: ResolutionError) -> None:
     """Errors of another class, or with another cause or remedy, are not put together."""
-    error = combined([one, other])
+    error = combine([one, other])
     assert isinstance(error, SeveralErrors)
     assert error.errors == (one, other)
     assert str(error) == (
@@ -738,13 +738,13 @@ def test_different_causes_keep_apart(one: ResolutionError, other: ResolutionErro
 
 def test_several_of_which_some_are_alike() -> None:
     """Of three errors with two causes those that are alike stand together, in the order of the first of each."""
-    error = combined(
+    error = combine(
         [TokenRejectedError(DATABASE, 401), MissingVariableError(KEY, "STAGE"), TokenRejectedError(PAGE_SIZE, 401)]
     )
     assert isinstance(error, SeveralErrors)
     assert error.why == "there are 2 causes"
     assert [str(item) for item in error.errors] == [
-        str(combined([TokenRejectedError(DATABASE, 401), TokenRejectedError(PAGE_SIZE, 401)])),
+        str(combine([TokenRejectedError(DATABASE, 401), TokenRejectedError(PAGE_SIZE, 401)])),
         str(MissingVariableError(KEY, "STAGE")),
     ]
     assert str(error).startswith(

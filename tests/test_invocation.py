@@ -17,6 +17,7 @@ import pytest
 from lambdasecrets import DeclarationError, _invocation
 from lambdasecrets._clock import Deadline
 from lambdasecrets._invocation import RESERVE_SECONDS, Invocation, Scope, clean_error, find_invocation, invocation
+from tests.labels import label
 
 
 def context_of(milliseconds: object, **more: object) -> Any:
@@ -69,7 +70,7 @@ def test_the_context_itself_comes_before_what_it_wraps() -> None:
         context_of(True),
         context_of(None),
     ],
-    ids=repr,
+    ids=label,
 )
 def test_what_is_no_number_sets_no_bound(context: object) -> None:
     """None, a mock, a Decimal, NaN and infinity bound nothing."""

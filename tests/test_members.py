@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, PlainValidator, RootModel, SecretStr, TypeAdapter
 
 from lambdasecrets._members import Members, copy_member, write_exactly, write_member
+from tests.labels import label
 from tests.properties import bounded
 
 
@@ -125,7 +126,7 @@ def test_exact(characters: str, expected: str | None) -> None:
         (Annotated[timedelta, BeforeValidator(lambda value: value)], "90", "90"),
         (Annotated[Any, PlainValidator(repr)], "90", None),
     ],
-    ids=str,
+    ids=label,
 )
 def test_choice(declared: Any, characters: str, expected: str | None) -> None:
     """A number is read by its JSON, but where a text, a decimal number or a function wants its characters."""

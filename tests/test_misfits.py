@@ -34,6 +34,7 @@ from typing_extensions import TypeAliasType, TypedDict
 
 from lambdasecrets._json import find_fault
 from lambdasecrets._misfits import _CAUSES, explain_no_object, find_problems, is_from_signal_handler
+from tests.labels import label
 from tests.properties import bounded
 
 
@@ -172,7 +173,7 @@ def _found(declared: Any, text: str) -> list[Any]:
         (list[Annotated[int, AfterValidator(abs)]], '["a"]', ["0"]),
         (Json[list[int]], '"[1, \\"a\\"]"', ["*"]),
     ],
-    ids=str,
+    ids=label,
 )
 def test_places(declared: Any, text: str, places: list[str]) -> None:
     """A place is shown by the names of the declared type and the indexes of its lists, the first and the last too."""
@@ -209,7 +210,7 @@ class Nested(BaseModel):
         (Annotated[tuple[int, int], BeforeValidator(_revalidate)], "[1, 2]", ["*.*", "0"]),
         (Annotated[list[int], BeforeValidator(lambda _: [1, 2, "a"])], "5", ["*"]),
     ],
-    ids=str,
+    ids=label,
 )
 def test_a_key_that_is_a_number_is_no_index(declared: Any, text: str, places: list[str]) -> None:
     """A number in a place is shown where the declared type has a list there that is as long, and nowhere else."""
@@ -251,7 +252,7 @@ def test_many_places() -> None:
         (Annotated[str, BeforeValidator(lambda _: object())], '"a"', [""]),
         (Annotated[bytes, BeforeValidator(list)], '"a"', ["a list where bytes is declared"]),
     ],
-    ids=str,
+    ids=label,
 )  # fmt: skip
 def test_kinds(declared: Any, text: str, expected: list[str]) -> None:
     """A value of another kind is said to be so, with the way to declare several kinds: the kind is no secret."""
@@ -349,7 +350,7 @@ def test_json_without_members(text: str, expected: str) -> None:
         (dict[str, str], "a,b", False),
         (list[str] | Database, "a,b", False),
     ],
-    ids=str,
+    ids=label,
 )
 def test_a_comma_list(declared: Any, text: str, has_hint: bool) -> None:
     """Where a list is declared, a text that is no JSON list is told how a text is split."""
@@ -436,7 +437,7 @@ def handle_with(kind: type[Exception], number: int, frame: types.FrameType | Non
 
 @pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="this system has no such signal")
 @pytest.mark.parametrize(
-    "handler", [handle, Handler().handle, Handler(), functools.partial(handle_with, OSError)], ids=repr
+    "handler", [handle, Handler().handle, Handler(), functools.partial(handle_with, OSError)], ids=label
 )
 def test_from_a_signal_handler(handler: Callable[[int, types.FrameType | None], Any]) -> None:
     """What a signal's handler raises is told from what a validator raises, whatever the handler is."""

@@ -60,6 +60,7 @@ from lambdasecrets._decorator import _take
 from lambdasecrets._parsing import assembler, field_reader, reader
 from lambdasecrets._signature import Config, Node, value_plan
 from lambdasecrets._sources.request import RawValue
+from tests.labels import label
 from tests.properties import bounded
 
 SUBJECT = Subject("app.handler", ("value",), ("Secret('x')",))
@@ -273,7 +274,7 @@ def refusal(declared: Any) -> str:
         (int | None, "50", 50),
         (Optional[str], "null", "null"),
     ],
-    ids=str,
+    ids=label,
 )
 def test_text(declared: Any, text: str, expected: Any) -> None:
     """Texts, numbers and the like are read from the text itself."""
@@ -321,7 +322,7 @@ def test_text(declared: Any, text: str, expected: Any) -> None:
         (Database | None, "null", None),
         (Optional[list[int]], "[1]", [1]),
     ],
-    ids=str,
+    ids=label,
 )
 def test_json(declared: Any, text: str, expected: Any) -> None:
     """Models and containers are read from the text as JSON."""
@@ -351,7 +352,7 @@ def test_json(declared: Any, text: str, expected: Any) -> None:
         (str, "a,b", "a,b"),
         (bytes, "a,b", b"a,b"),
     ],
-    ids=str,
+    ids=label,
 )
 def test_string_list(declared: Any, text: str, expected: Any) -> None:
     """A StringList is split at its commas for a container, its items read as texts; others get the text."""
@@ -449,7 +450,7 @@ class Doubtful(enum.Enum):
         (int | str, "5432", 5432),
         (bool | int, "1", 1),
     ],
-    ids=str,
+    ids=label,
 )
 def test_key_of_a_number(declared: Any, number: str, expected: Any) -> None:
     """With a key, a number is read by the characters that it has in the JSON: never as another value."""
@@ -489,7 +490,7 @@ def test_key_of_a_number(declared: Any, number: str, expected: Any) -> None:
         (pydantic.Secret[int], "1e3", pydantic.Secret[int](1000)),
         (Optional[Literal[1]], "1", 1),
     ],
-    ids=str,
+    ids=label,
 )
 def test_key_of_a_scalar(declared: Any, scalar: str, expected: Any) -> None:
     """With a key, a number, true or false becomes what pydantic reads from that JSON, in a config model too."""
@@ -553,7 +554,7 @@ class Keeping(BaseModel, cache_strings="all"):
         (Base64Str, "aHVudGVyMi10ZXh0", None),
         (dict[str, SecretStr], '{"hunter2-name": "hunter2-text"}', None),
     ],
-    ids=str,
+    ids=label,
 )
 @pytest.mark.parametrize("is_field", [False, True])
 def test_no_text_is_kept(declared: Any, text: str, key: Optional[str], is_field: bool) -> None:
@@ -651,7 +652,7 @@ ONE_OF_THEM = "Declare one of them, or a union of models."
             )
         ),
     ],
-    ids=str,
+    ids=label,
 )
 def test_refused(declared: Any, expected: str) -> None:
     """A type that pydantic cannot read, or that does not decide how a value is read, is refused with the remedy."""
@@ -676,7 +677,7 @@ class Misplaced(BaseModel):
         (Misplaced, "Misplaced", "strip_whitespace"),
         (list[Misplaced], "list[tests.test_parsing.Misplaced]", "strip_whitespace"),
     ],
-    ids=str,
+    ids=label,
 )
 def test_refused_constraint(declared: Any, shown: str, constraint: str) -> None:
     """A constraint that fails for every value of its type is refused at import, wherever in the type it stands."""
@@ -1033,7 +1034,7 @@ def _revalidating(value: str) -> Any:
         (Annotated[str, AfterValidator(_revalidating)], "hunter2", ["*.*: int_parsing", "*: dict_type"]),
         (Annotated[Database, AfterValidator(lambda value: value.no_such)], '{"host": "h"}', ["AttributeError"]),
     ],
-    ids=str,
+    ids=label,
 )
 def test_problems(declared: Any, text: str, expected: list[str]) -> None:
     """What does not fit shows where and how, by names that the type brings, never by the value's."""

@@ -43,10 +43,13 @@ class Request:
     def __init__(
         self, path: str, declaration: Secret | Parameter, subject: Subject, *, is_optional: bool = False
     ) -> None:
-        self.path, self.declaration, self.subject, self.is_optional = path, declaration, subject, is_optional
-        self.is_secret = isinstance(declaration, Secret)
-        self.role_arn = declaration.role_arn if isinstance(declaration, Secret) else None
-        self.is_undecrypted = isinstance(declaration, Parameter) and not declaration.decrypt
+        self.path: str = path
+        self.declaration: Secret | Parameter = declaration
+        self.subject: Subject = subject
+        self.is_optional: bool = is_optional
+        self.is_secret: bool = isinstance(declaration, Secret)
+        self.role_arn: str | None = declaration.role_arn if isinstance(declaration, Secret) else None
+        self.is_undecrypted: bool = isinstance(declaration, Parameter) and not declaration.decrypt
 
 
 class Identity(NamedTuple):

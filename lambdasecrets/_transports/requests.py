@@ -217,7 +217,7 @@ class _Exchange:
             BaseException: what is somebody else's: a signal handler's, a hook's.
         """
         for paths in lanes:
-            session = self._renewed_session() if self._anew else self._session
+            session = self._renew_session() if self._anew else self._session
             for path in paths:
                 outcome = self._ask(session, path)
                 if self.is_over:
@@ -241,7 +241,7 @@ class _Exchange:
         """Give a request to be sent."""
         return _Request(self, path)
 
-    def _renewed_session(self) -> requests.Session:
+    def _renew_session(self) -> requests.Session:
         """Give a Session without connections."""
         return _own_session()
 
@@ -270,7 +270,7 @@ class _GivenExchange(_Exchange):
     def request(self, path: str) -> _Request:
         return _GivenRequest(self, path, self._session.hooks)
 
-    def _renewed_session(self) -> requests.Session:
+    def _renew_session(self) -> requests.Session:
         # By what every adapter has. Connections in use are not given back after that.
         adapter = _adapter(self._session, self.address)
         if adapter is not None:
@@ -319,7 +319,7 @@ class _Request:
         return foreign or (Fault.LOST if self._has_begun and fault is Fault.RESET else fault)
 
     def _prepare(self) -> requests.PreparedRequest:
-        prepared = _prepared(self._exchange.address, self._path).copy()
+        prepared = _prepare_request(self._exchange.address, self._path).copy()
         prepared.headers.update(cast("Mapping[str, str]", self._exchange.headers))
         return prepared
 
@@ -678,7 +678,7 @@ def _url(address: Address) -> str:
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _prepared(address: Address, path: str) -> requests.PreparedRequest:
+def _prepare_request(address: Address, path: str) -> requests.PreparedRequest:
     prepared = requests.Request("GET", _url(address), headers={"Accept-Encoding": "identity"}).prepare()
     # As it is: requests would decode what is encoded and encode it in its own way.
     prepared.url = _url(address)[:-1] + path

@@ -330,7 +330,7 @@ class _Lane:
     def _receive(self, connection: _Connection) -> None:
         """Read one answer."""
         status, body, stays_open = connection.receive(self._batch.ends)
-        if status == REQUEST_TIMEOUT_STATUS and connection.answers > 1 and not self._answered():
+        if status == REQUEST_TIMEOUT_STATUS and connection.answers > 1 and not self._list_answers():
             # Said on the idle connection, just before the request was sent.
             self.drop()
             return
@@ -362,10 +362,10 @@ class _Lane:
 
     def _doubt(self) -> None:
         """Mark the answers of this connection: something has come on it that was not asked for."""
-        for path, answer in self._answered().items():
+        for path, answer in self._list_answers().items():
             self._batch.answers[path] = answer._replace(certain=False)
 
-    def _answered(self) -> dict[str, Answer]:
+    def _list_answers(self) -> dict[str, Answer]:
         """Give what has come on this connection."""
         answers = self._batch.answers.items()
         return {path: it for path, it in answers if isinstance(it, Answer) and it.connection == self._number}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args,
 from urllib.parse import urlsplit
 
 from lambdasecrets import _resolver, resolve
-from lambdasecrets._declarations import TENANT, Parameter, Secret, VariableFault, bind, written
+from lambdasecrets._declarations import TENANT, Parameter, Secret, VariableFault, bind, write_type
 from lambdasecrets._signature import Config
 from lambdasecrets._sources.refusals import read_refusal
 from lambdasecrets._sources.request import Request
@@ -309,7 +309,7 @@ def _tell(item: _Item, name: str, verdict: Verdict, remedy: str = "", version: s
 
 def _write_type(kind: Any) -> str:
     """Write a declared type without what constrains it."""
-    return written(get_args(kind)[0] if get_origin(kind) is Annotated else kind)
+    return write_type(get_args(kind)[0] if get_origin(kind) is Annotated else kind)
 
 
 def _explain_fault(fault: VariableFault, tenant_id: str | None) -> tuple[Verdict, str]:

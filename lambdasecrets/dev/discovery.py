@@ -116,7 +116,7 @@ class Target:
             InputError: there is no such module or attribute, or it cannot be called.
             Exception: whatever the module raises.
         """
-        module = self._imported() if self.file is None else _execute(self.file, self.module)
+        module = self._import() if self.file is None else _execute(self.file, self.module)
         try:
             handler = attrgetter(self.attribute)(module)
         except AttributeError:
@@ -125,7 +125,7 @@ class Target:
             raise InputError(f"{self.attribute!r} of {self.file or self.module} is not a function.")
         return handler  # type: ignore[no-any-return]  # a file's content has no type
 
-    def _imported(self) -> ModuleType:
+    def _import(self) -> ModuleType:
         try:
             return importlib.import_module(self.module)
         except ModuleNotFoundError as error:
@@ -157,7 +157,7 @@ def _advise(root: Path | None) -> str:
     return "" if root is None else f" It is in {_shorten(root)}: add --root {_shorten(root)}."
 
 
-def _imported_from(root: Path | None, names: Iterable[str]) -> list[str]:
+def _list_imported(root: Path | None, names: Iterable[str]) -> list[str]:
     """Return the modules of these that are files under a root: another run imports them anew."""
     if root is None:
         return []
@@ -174,7 +174,7 @@ def importable(target: Target) -> Generator[None]:
         yield
     finally:
         sys.path[:] = path
-        for name in _imported_from(target.root, set(sys.modules) - modules):
+        for name in _list_imported(target.root, set(sys.modules) - modules):
             del sys.modules[name]
         if target.file is not None:
             sys.modules.pop(target.module, None)
@@ -520,7 +520,7 @@ def _look(source: _Source, modules: _Modules) -> _Look:
         return look
     for name, item in _list_items(module, source):
         try:
-            declared = _declared_by(item)
+            declared = _read_plan(item)
         except LambdaSecretsError as error:
             look.failures.append(Failure(f"{source.shown}:{name}", str(error)))
         else:
@@ -542,7 +542,7 @@ def _list_items(module: ModuleType, source: _Source) -> Iterator[tuple[str, Any]
             yield from ((f"{name}.{inner}", method) for inner, method in vars(item).items())
 
 
-def _declared_by(item: Any) -> tuple[Plan, float | None] | None:
+def _read_plan(item: Any) -> tuple[Plan, float | None] | None:
     """Give what something declares, and how long resolving it may take; None where it declares nothing.
 
     Raises:

@@ -113,8 +113,8 @@ class Emulator:
         self._profile = PROFILES[profile]()
         self._store = CachedStore(
             store,
-            secrets_ttl=self._clamped(secrets_ttl),
-            parameters_ttl=self._clamped(parameters_ttl),
+            secrets_ttl=self._clamp(secrets_ttl),
+            parameters_ttl=self._clamp(parameters_ttl),
             size=cache_size,
             max_connections=max_connections,
             stale_on_error=self._profile.serves_stale,
@@ -166,7 +166,7 @@ class Emulator:
     @property
     def port(self) -> int:
         """The port it listens on, or listened on before it was stopped."""
-        return self._started().port
+        return self._require_server().port
 
     @property
     def url(self) -> str:
@@ -256,7 +256,7 @@ class Emulator:
             self._server.listen()
 
     def _refuse(self, seconds: float | None) -> None:
-        server = self._started()
+        server = self._require_server()
         self._stay_refusing()
         server.refuse()
         if seconds is not None:
@@ -268,12 +268,12 @@ class Emulator:
         if self._reopening is not None:
             self._reopening.cancel()
 
-    def _started(self) -> Server:
+    def _require_server(self) -> Server:
         if self._server is None:
             raise RuntimeError("The emulator has no port yet: use `with` or call start().")
         return self._server
 
-    def _clamped(self, ttl: float) -> float:
+    def _clamp(self, ttl: float) -> float:
         limit = self._profile.max_ttl_seconds
         if ttl > limit:
             log(self._profile.prefix, logging.WARNING, f"TTL {ttl:g} is more than {limit:g} seconds, using {limit:g}")

@@ -182,17 +182,17 @@ class _ExtensionsApi:
         """Ask to be told of events. Once every extension has, Lambda starts the function's runtime."""
         body = dumps({"events": events})
         connection = HTTPConnection(self._address, timeout=_REGISTER_SECONDS)
-        headers, _ = _exchanged(connection, "POST", "register", {_NAME: name}, body)
+        headers, _ = _exchange(connection, "POST", "register", {_NAME: name}, body)
         self._identifier = headers[_IDENTIFIER]
 
     def next_event(self) -> dict[str, Any]:
         """Say that all is done that the last event asked for, and wait for the next."""
         # Without a time limit: until then Lambda freezes the environment, for hours if need be.
         connection = HTTPConnection(self._address)
-        return _exchanged(connection, "GET", "event/next", {_IDENTIFIER: self._identifier})[1]
+        return _exchange(connection, "GET", "event/next", {_IDENTIFIER: self._identifier})[1]
 
 
-def _exchanged(
+def _exchange(
     connection: HTTPConnection, method: str, path: str, headers: dict[str, str], body: str | None = None
 ) -> tuple[HTTPMessage, dict[str, Any]]:
     with closing(connection):

@@ -103,6 +103,7 @@ class _Anywhere:
     """A fault for whatever request comes."""
 
     def applies(self, exchange: Exchange) -> bool:  # noqa: ARG002 - another fault looks at it
+        """Say that it applies."""
         return True
 
 

@@ -246,7 +246,7 @@ def invoke(
                 on_end(invocation)
                 return invocation.result
 
-            with _watched(on_resolve):
+            with _watch(on_resolve):
                 result = run(import_milliseconds)
                 for _ in range(repeat - 1):
                     result = run(None)
@@ -342,7 +342,7 @@ def _set_variable(name: str, value: str) -> None:
 
 
 @contextmanager
-def _watched(on_resolve: Callable[[ResolveEvent], None]) -> Generator[None]:
+def _watch(on_resolve: Callable[[ResolveEvent], None]) -> Generator[None]:
     _resolver.OBSERVERS.append(on_resolve)
     try:
         yield

@@ -113,9 +113,9 @@ class SecretsExtension:
     def __init__(self, server: _Server, store: MemoryStore, environment: Mapping[str, str]) -> None:
         self._server, self._store = server, store
         self._required: set[str] = set()
-        self.secrets = Secrets(store)
-        self.parameters = Parameters(store)
-        self.environment = dict(environment)
+        self.secrets: Secrets = Secrets(store)
+        self.parameters: Parameters = Parameters(store)
+        self.environment: dict[str, str] = dict(environment)
 
     @property
     def url(self) -> str:
@@ -190,12 +190,12 @@ class SecretsExtension:
         if event.error is None:
             return
         text = str(event.error)
-        named = f"{text}\n{_filled(text)}"
-        optional = {_filled(value.declaration.name) for value in event.values if value.source == "default"}
+        named = f"{text}\n{_fill(text)}"
+        optional = {_fill(value.declaration.name) for value in event.values if value.source == "default"}
         self._required |= {name for name in self._server.missed if name in named and name not in optional}
 
 
-def _filled(text: str) -> str:
+def _fill(text: str) -> str:
     return _PLACEHOLDER.sub(lambda found: os.environ.get(found[1], found[0]), text)
 
 
@@ -226,7 +226,7 @@ class _Server:
         self.profile: Profile = profile
         self.missed: dict[str, _Missed] = {}
         self._store = MemoryStore()
-        self.emulator = Emulator(self, profile=profile).start()
+        self.emulator: Emulator = Emulator(self, profile=profile).start()
 
     def serve(self, store: MemoryStore) -> None:
         """Begin anew: with other values, another token, and nothing of what was before."""
@@ -238,14 +238,14 @@ class _Server:
     def secret(self, secret_id: str, **selector: Any) -> StoredSecret:
         """Return one version of a secret: see `Store.secret`."""
         look_up = partial(self._store.secret, secret_id, **selector)
-        return self._noted(secret_id, _Missed(look_up, _secret_place(secret_id)), look_up)
+        return self._note_missed(secret_id, _Missed(look_up, _secret_place(secret_id)), look_up)
 
     def parameter(self, name: str, **selector: Any) -> StoredParameter:
         """Return one version of a parameter: see `Store.parameter`."""
         look_up = partial(self._store.parameter, name, **selector)
-        return self._noted(name, _Missed(look_up, _parameter_place(name)), look_up)
+        return self._note_missed(name, _Missed(look_up, _parameter_place(name)), look_up)
 
-    def _noted(self, name: str, missed: _Missed, look_up: Callable[[], _Stored]) -> _Stored:
+    def _note_missed(self, name: str, missed: _Missed, look_up: Callable[[], _Stored]) -> _Stored:
         try:
             return look_up()
         except StoreError:
@@ -296,7 +296,7 @@ def run_extension(file: str | Path | None = None, profile: Profile = "extension"
     server.serve(loaded.store)
     extension = SecretsExtension(server, loaded.store, {**server.emulator.environment(), **loaded.environment})
     try:
-        with _lead_to(extension), _observed(extension):
+        with _lead_to(extension), _observe(extension):
             yield extension
     finally:
         server.serve(MemoryStore())
@@ -310,7 +310,7 @@ def _lead_to(extension: SecretsExtension) -> AbstractContextManager[None]:
 
 
 @contextmanager
-def _observed(extension: SecretsExtension) -> Generator[None]:
+def _observe(extension: SecretsExtension) -> Generator[None]:
     testing.forget()
     _resolver.OBSERVERS.append(extension.note)
     try:

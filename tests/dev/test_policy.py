@@ -18,6 +18,7 @@ from lambdasecrets import Parameter, Secret
 from lambdasecrets.dev._cli.app import app
 from lambdasecrets.dev.discovery import InputError
 from lambdasecrets.dev.policy import PolicyOptions, make_policy
+from tests.labels import label
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 HERE: dict[str, Any] = {"account": ACCOUNT, "region": REGION}
@@ -377,11 +378,11 @@ def settled(statements: list[dict[str, Any]]) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("form", "read"), [("sam", read_sam), ("cdk", read_cdk), ("terraform", read_terraform)], ids=str
+    ("form", "read"), [("sam", read_sam), ("cdk", read_cdk), ("terraform", read_terraform)], ids=label
 )
 @pytest.mark.parametrize("declared", [EVERYTHING, [Secret("a")], [Parameter("/{STAGE}/x")], [Parameter("/a")]], ids=len)
 @pytest.mark.parametrize("keys", [{}, KEYS], ids=["no keys", "keys"])
-@pytest.mark.parametrize("given", [{}, HERE, {"region": REGION}], ids=str)
+@pytest.mark.parametrize("given", [{}, HERE, {"region": REGION}], ids=label)
 def test_every_format_says_the_same(form: Any, read: Any, declared: Any, keys: Any, given: dict[str, Any]) -> None:
     """What a deployment makes of a template is the JSON policy for that deployment."""
     mine = {name: key for name, key in keys.items() if any(item.name == name for item in declared)}

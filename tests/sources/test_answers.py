@@ -577,7 +577,7 @@ def test_part_of_a_batch_came() -> None:
     assert [error.progress for error in late if isinstance(error, errors.DeadlineExceededError)] == [
         Progress("Secrets Manager", 20, 12, 3)
     ] * 8
-    error = errors.combined([error for error in late if isinstance(error, ResolutionError)])
+    error = errors.combine([error for error in late if isinstance(error, ResolutionError)])
     assert f"{error.why}. {error.remedy}" == (
         "no answer within 5.00 s (the timeout), in which 12 of 20 secrets came, at most 3 at a time. AWS answers, but "
         "slowly. Raise PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS (3 now) or the timeout, or join secrets into one "
@@ -599,7 +599,7 @@ def test_one_service_came() -> None:
 def test_nothing_came() -> None:
     """Where nothing came, the errors of both services say the same, so that they are one."""
     errors_ = explain([(item, make_late_error(item, LATE)) for item in (SECRET, PARAMETER)])
-    error = errors.combined([item for item in errors_ if isinstance(item, ResolutionError)])
+    error = errors.combine([item for item in errors_ if isinstance(item, ResolutionError)])
     assert isinstance(error, errors.DeadlineExceededError)
     assert error.server is None
 

@@ -198,7 +198,7 @@ def test_never_ready(client: LocalSource, store: MemoryStore, monkeypatch: pytes
 def overloaded(client: LocalSource, emulator: Emulator) -> ResolutionError:
     """Ask a server that is overloaded, and count from here."""
     client.transport.close()
-    until(lambda: emulator._started().connections == 0)  # no request of before is still to be counted
+    until(lambda: emulator._require_server().connections == 0)  # no request of before is still to be counted
     emulator.clear_requests()
     return failure(fetch(client, seconds=SHORT_SECONDS))
 

@@ -242,7 +242,7 @@ def test_closing_ends_the_connections(transport: Transport, emulator: Emulator, 
     """What is closed has no connection, and opens one when it is used again."""
     get(transport, emulator)
     transport.close()
-    until(lambda: emulator._started().connections == 0)
+    until(lambda: emulator._require_server().connections == 0)
     assert get(transport, emulator) == expected
 
 

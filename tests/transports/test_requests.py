@@ -26,7 +26,7 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 
 from lambdasecrets._hiding import Token
 from lambdasecrets._transports.base import Address, Answer, Fault
-from lambdasecrets._transports.requests import _FAULTS, RequestsTransport, _prepared, _shut, _Socket, fault_of
+from lambdasecrets._transports.requests import _FAULTS, RequestsTransport, _prepare_request, _shut, _Socket, fault_of
 from lambdasecrets._wire import TOKEN_HEADER, secret_path
 from lambdasecrets.dev._emulator.http_server import Connection
 from lambdasecrets.dev.emulator import Emulator
@@ -124,7 +124,10 @@ def test_a_server_of_another_kind_is_garbled() -> None:
 
 def test_an_address_of_ipv6_stands_in_brackets() -> None:
     """The URL of an IPv6 address is a URL."""
-    assert _prepared(Address("fd00:ec2::23", 80), "/v1/credentials").url == "http://[fd00:ec2::23]:80/v1/credentials"
+    assert (
+        _prepare_request(Address("fd00:ec2::23", 80), "/v1/credentials").url
+        == "http://[fd00:ec2::23]:80/v1/credentials"
+    )
 
 
 def test_an_address_that_makes_no_url_is_garbled() -> None:

@@ -170,7 +170,7 @@ def _table(event: ResolveEvent, told: str) -> list[str]:
     title = f"{'Not all resolved' if event.error else 'Resolved'} for {event.owner} in {event.milliseconds:.1f} ms"
     rows = [_HEADINGS, *map(_row, event.values)] if event.values else []
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [title, *(_aligned(row, widths) for row in rows)]
+    lines = [title, *(_align(row, widths) for row in rows)]
     # Where it ended the invocation its text comes at the end.
     if event.error is not None and str(event.error) not in told:
         lines += [f"  {line}" for line in f"{type(event.error).__name__}: {event.error}".splitlines()]
@@ -183,6 +183,6 @@ def _row(value: ResolvedValue) -> tuple[str, ...]:
     return value.parameter or "-", kind, declaration.name, value.source, value.version or "-"
 
 
-def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+def _align(row: Sequence[str], widths: Sequence[int]) -> str:
     cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
     return f"  {'  '.join(cells)}".rstrip()

@@ -182,7 +182,7 @@ class AwsApi:
             if len(self._sessions) > _MOST_SESSIONS:
                 self._sessions.popitem(last=False)
         arn = f"arn:{role['partition']}:sts::{role['account']}:assumed-role/{role['name']}/{name}"
-        return _xml_answer(_assumed(arn, name, session))
+        return _xml_answer(_write_assumed_role(arn, name, session))
 
     def _check_permission(self, role_arn: str) -> None:
         # A store says whether a role may be assumed where a secret is asked for with it: whichever secret that is.
@@ -201,12 +201,16 @@ def read_call(request: Request) -> Call | None:
     target = headers.get(_TARGET_HEADER)
     if target is not None:
         members = _read_json(request.body)
-        api = _TARGETS.get(target) or _shown(target)
-        return Call(api, _named(members, "SecretId" if api == GET_SECRET else "Name"), members, region, is_form=False)
+        api = _TARGETS.get(target) or _show_operation(target)
+        return Call(
+            api, _find_text(members, "SecretId" if api == GET_SECRET else "Name"), members, region, is_form=False
+        )
     if request.method == "POST" and request.path == "/" and headers.get("content-type", "").startswith(_FORM):
         form = _read_form(request.body)
         action = str(form.get("Action"))
-        return Call(_ACTIONS.get(action) or _shown(action), _named(form, "RoleArn"), form, region, is_form=True)
+        return Call(
+            _ACTIONS.get(action) or _show_operation(action), _find_text(form, "RoleArn"), form, region, is_form=True
+        )
     if authorization.startswith(_SIGNATURE):
         service = scope["service"] if scope else "an unknown service"
         return Call(f"{request.method} of {service}", None, {}, region, is_form=service in _IN_XML)
@@ -217,7 +221,7 @@ def _brought(request: Request) -> str:
     return request.headers.get(_TOKEN_HEADER, "")
 
 
-def _shown(operation: str) -> str:
+def _show_operation(operation: str) -> str:
     """Give an operation's name as it may stand in a log and in the journal."""
     return operation if re.fullmatch(r"[\w.-]{1,128}", operation, re.ASCII) else "an operation without a name"
 
@@ -234,7 +238,7 @@ def _read_json(body: bytes) -> dict[str, object]:
     return cast("dict[str, object]", content) if isinstance(content, dict) else {}
 
 
-def _named(members: Mapping[str, object], key: str) -> str | None:
+def _find_text(members: Mapping[str, object], key: str) -> str | None:
     value = members.get(key)
     return value if isinstance(value, str) else None
 
@@ -293,7 +297,7 @@ def _epoch(moment: datetime) -> float:
     return round(moment.timestamp(), 3)
 
 
-def _assumed(arn: str, name: str, session: _Session) -> str:
+def _write_assumed_role(arn: str, name: str, session: _Session) -> str:
     expires = datetime.fromtimestamp(session.expires, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     # An id of the kind that belongs to roles, made from nothing that is secret.
     role_id = f"AROA{uuid.uuid5(uuid.NAMESPACE_URL, session.role_arn).hex[:17].upper()}"

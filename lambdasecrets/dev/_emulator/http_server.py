@@ -192,7 +192,7 @@ class Connection:
         """
         self._ends = self._accepted + max_age
         try:
-            return self._read_body(_parsed(self._read_head()))
+            return self._read_body(_parse_head(self._read_head()))
         except EOFError:
             return None
         except BadRequestError as error:
@@ -342,7 +342,7 @@ class Server:
         self._switch = threading.Lock()
         self._accepting: tuple[threading.Thread, socket.socket] | None = None
         self._is_closed = False
-        self._socket = self._bound(port)
+        self._socket = self._bind(port)
         self.port: int = self._socket.getsockname()[1]
 
     @property
@@ -367,7 +367,7 @@ class Server:
         with self._switch:
             self._end_accepting()
             self._socket.close()
-            self._socket = self._bound(self.port)  # bound but not listening: the kernel refuses
+            self._socket = self._bind(self.port)  # bound but not listening: the kernel refuses
             self._end_connections()
 
     def close(self) -> None:
@@ -378,7 +378,7 @@ class Server:
             self._socket.close()
             self._end_connections()
 
-    def _bound(self, port: int) -> socket.socket:
+    def _bind(self, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         bound = socket.socket(family, socket.SOCK_STREAM)
         try:
@@ -459,7 +459,7 @@ def _phrase(status: int) -> str:
         return "Unknown"
 
 
-def _parsed(head: bytes) -> Request:
+def _parse_head(head: bytes) -> Request:
     first, *lines = (line.removesuffix(b"\r") for line in head.split(b"\n"))
     words = _FIRST_LINE.fullmatch(first)
     if words is None:

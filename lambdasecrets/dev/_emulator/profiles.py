@@ -120,9 +120,9 @@ class ExtensionProfile:
             return NOT_READY
         if not self.has_token(request, moment.token):
             return BAD_SESSION_TOKEN
-        return self._routed(request, store)
+        return self._route(request, store)
 
-    def _routed(self, request: Request, store: CachedStore) -> Answer:
+    def _route(self, request: Request, store: CachedStore) -> Answer:
         query = _first_values(request.query)
         if request.path == _SECRETS_PATH:
             resolve, service, operation = self._secret, "Secrets Manager", "GetSecretValue"
@@ -142,7 +142,7 @@ class ExtensionProfile:
 
     def _secret(self, query: dict[str, str], store: CachedStore) -> Answer:
         secret = store.secret(
-            _required(query, "secretId"),
+            _require(query, "secretId"),
             version_id=query.get("versionId"),
             version_stage=query.get("versionStage"),
         )
@@ -152,7 +152,7 @@ class ExtensionProfile:
         # Of a version and a label only the first in the URL counts.
         selector = next((key for key in query if key in {"version", "label"}), None)
         parameter = store.parameter(
-            _required(query, "name"),
+            _require(query, "name"),
             version=_number(query["version"]) if selector == "version" else None,
             label=query["label"] if selector == "label" else None,
             decrypt=query.get("withDecryption", "").lower() == "true",
@@ -193,7 +193,7 @@ class AgentProfile:
     def answer(self, request: Request, store: CachedStore, moment: Moment) -> Answer:
         """Return the answer to a request: see `Profile.answer`."""
         request = replace(request, target=request.target.partition("#")[0])
-        return self._refusal(request, moment) or self._routed(request, store)
+        return self._refusal(request, moment) or self._route(request, store)
 
     def _refusal(self, request: Request, moment: Moment) -> Answer | None:
         is_health = request.path == self._health_path
@@ -206,7 +206,7 @@ class AgentProfile:
                 return AGENT_BAD_TOKEN
         return None if request.method == "GET" else AGENT_NOT_ALLOWED
 
-    def _routed(self, request: Request, store: CachedStore) -> Answer:
+    def _route(self, request: Request, store: CachedStore) -> Answer:
         if request.path == self._health_path:
             return AGENT_HEALTHY
         if request.path == _SECRETS_PATH:
@@ -318,7 +318,7 @@ def ask_store(ask: Callable[[], _T]) -> _T | StoreError:
         return StoreError("InternalFailure", type(error).__name__, 500)
 
 
-def _required(query: dict[str, str], key: str) -> str:
+def _require(query: dict[str, str], key: str) -> str:
     if not query.get(key):
         raise StoreError("ValidationException", f"missing parameter {key}")
     return query[key]

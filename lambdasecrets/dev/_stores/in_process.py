@@ -233,7 +233,7 @@ class MemoryStore:
     ) -> StoredSecret:
         """Return one version of a secret: see `Store.secret`."""
         with self._lock:
-            return self._allowed_secret(_GET_SECRET, secret_id, role_arn).get(version_id, version_stage)
+            return self._find_allowed_secret(_GET_SECRET, secret_id, role_arn).get(version_id, version_stage)
 
     def describe(self, secret_id: str, *, role_arn: str | None = None) -> dict[str, tuple[str, ...]]:
         """Return the staging labels of each version of a secret, by its id, as `DescribeSecret` does.
@@ -242,7 +242,7 @@ class MemoryStore:
             StoreError: it cannot be had; the code says why.
         """
         with self._lock:
-            secret = self._allowed_secret(_DESCRIBE_SECRET, secret_id, role_arn)
+            secret = self._find_allowed_secret(_DESCRIBE_SECRET, secret_id, role_arn)
             return {number: secret.get(number, None).version_stages for number in secret.versions}
 
     def parameter(
@@ -258,7 +258,7 @@ class MemoryStore:
             if identity in self._denied_parameters:
                 raise self._caller(None).refusal(_GET_PARAMETER, bare)
             if identity.name.startswith(arns.REFERENCE[1:]):
-                return self._referenced_secret(identity, selector, decrypt=decrypt)
+                return self._follow_reference(identity, selector, decrypt=decrypt)
             parameter = self._parameters.get(identity)
             if parameter is None:
                 raise _no_parameter(asked)
@@ -267,7 +267,7 @@ class MemoryStore:
             return replace(found, value=_ciphertext(found))
         return found
 
-    def _allowed_secret(self, action: str, secret_id: str, role_arn: str | None) -> _Secret:
+    def _find_allowed_secret(self, action: str, secret_id: str, role_arn: str | None) -> _Secret:
         caller = self._caller(role_arn)
         identity = self._secret_identity(secret_id, caller.home)
         secret = None if identity is None else self._secrets.get(identity)
@@ -298,7 +298,7 @@ class MemoryStore:
         # What looks like a whole ARN is taken for one: an ARN without its suffix cannot end like that.
         return None if arns.is_arn(name_or_arn) and arns.has_suffix(identity.name) else identity
 
-    def _referenced_secret(self, reference: Identity, selector: str | None, *, decrypt: bool) -> StoredParameter:
+    def _follow_reference(self, reference: Identity, selector: str | None, *, decrypt: bool) -> StoredParameter:
         if not decrypt:
             raise StoreError(
                 "ValidationException", "WithDecryption flag must be True for retrieving a Secret Manager secret."

@@ -266,7 +266,7 @@ def test_the_agent_limits_its_connections(agent: Emulator, monkeypatch: pytest.M
         with connected(agent) as first:
             ask_on(first, agent, "/ping")
             heard = [ask_on(second, agent, "/x", token=""), ask_on(second, agent, "/ping")]
-        until(lambda: agent._started().connections == 1)
+        until(lambda: agent._require_server().connections == 1)
         heard += [ask_on(second, agent, f"{SECRET}s"), ask(agent, "/ping")]
 
     statuses = [answer.status for answer in heard]
