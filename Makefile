@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-PYTEST_ARGS ?= -m "not agent and not e2e and not foreign"
+PYTEST_ARGS ?= -m "not agent and not deploy and not e2e and not foreign and not package"
 
 VERSIONS := 3.10 3.11 3.12 3.13 3.14
 BIN := $(VENV)/bin
@@ -14,13 +14,13 @@ PYRIGHT := PATH="$(abspath $(BIN)):$$PATH" pyright
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-wheel e2e agent foreign rotation-drill faults soak fuzz bench check format docs build clean
+.PHONY: help demo test test-all test-wheel e2e agent foreign package deploy-check rotation-drill faults soak fuzz bench check format docs build clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-14s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.demo ## Run the quickstart's handler against a local stand-in for the extension
-	$(BIN)/lambdasecrets invoke examples/quickstart/app.py:handler \
+	$(BIN)/lambdasecrets invoke examples/quickstart/src/app.py:handler \
 		--secrets examples/quickstart/secrets.toml --event '{"order_id": 7}'
 
 test: $(VENV)/.test ## Run the tests and require full coverage
@@ -64,6 +64,12 @@ agent: $(VENV)/.e2e ## Run against Amazon's own agent, built with cargo, and com
 
 foreign: $(VENV)/.test ## Try servers and clients in Go, Node, Java and Rust, as far as they are found
 	$(BIN)/python -m pytest -m foreign tests/foreign
+
+package: $(VENV)/.test build ## Pack an example for x86_64 and arm64, Python 3.10 to 3.14, and open what was packed
+	$(BIN)/python -m pytest -m package tests/deploy
+
+deploy-check: $(VENV)/.deploy build ## Judge what deploys the examples by cfn-lint, SAM, the CDK and Terraform's parser
+	$(BIN)/python -m pytest -m deploy tests/deploy
 
 # PostgreSQL comes from no package index: root gets Debian's, everyone else is told what to install.
 rotation-drill: $(VENV)/.e2e ## Rotate a PostgreSQL server's password under a handler, for docs/rotation.md
@@ -130,6 +136,10 @@ $(VENV)/.test: $(VENV)/.pip pyproject.toml
 
 $(VENV)/.e2e: $(VENV)/.pip pyproject.toml
 	$(INSTALL) --editable ".[aws,cli]" --group test --group e2e
+	@touch $@
+
+$(VENV)/.deploy: $(VENV)/.pip pyproject.toml
+	$(INSTALL) --editable ".[aws,cli]" --group test --group deploy
 	@touch $@
 
 $(VENV)/.fuzz: $(VENV)/.pip pyproject.toml

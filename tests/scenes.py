@@ -151,7 +151,7 @@ def error_of(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> LambdaSecretsErro
             monkeypatch.delenv(name) if value is None else monkeypatch.setenv(name, value.format(port=emulator.port))
         if scene.fault is not None:
             emulator.inject(scene.fault, times=None)
-        handler: Callable[..., object] = Target.parse(f"{QUICKSTART}/app.py:handler").load()
+        handler: Callable[..., object] = Target.parse(f"{QUICKSTART}/src/app.py:handler").load()
         given = {name: value for name, value in VALUES.items() if name not in scene.injected}
         return raised(lambda: handler({"order_id": 7}, None, **given))
 

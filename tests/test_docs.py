@@ -145,7 +145,7 @@ def test_the_tree_of_errors() -> None:
 def test_the_readmes_handler() -> None:
     """The README shows the quickstart's handler, then the shortest one with its test, letter by letter."""
     shown = [block.text for block in EVERY_BLOCK if block.page == "README.md" and block.language == "python"]
-    files = [QUICKSTART / "app.py", ROOT / "examples/shortest/app.py", ROOT / "examples/shortest/test_app.py"]
+    files = [QUICKSTART / "src/app.py", ROOT / "examples/shortest/app.py", ROOT / "examples/shortest/test_app.py"]
 
     assert shown == [file.read_text(encoding="utf-8") for file in files]
     assert [len([line for line in text.splitlines() if line]) < 10 for text in shown[1:]] == [True, True]

@@ -12,7 +12,7 @@ import pytest
 from lambdasecrets import _resolver, use_session
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.invoke import Target, invoke
-from lambdasecrets.dev.stores import MemoryStore, load_secrets_file
+from lambdasecrets.dev.stores import MemoryStore, SecretsFile, load_secrets_file
 from tests.pages import ROOT
 from tests.scenes import served
 
@@ -20,7 +20,7 @@ EXAMPLES = ROOT / "examples"
 
 RESULTS: list[tuple[str, Any, Any]] = [
     (
-        "quickstart/app.py:handler",
+        "quickstart/src/app.py:handler",
         {"order_id": 7},
         {
             "order_id": 7,
@@ -55,12 +55,9 @@ RESULTS: list[tuple[str, Any, Any]] = [
         {"api_key_configured": True, "asked": ["/secretsmanager/get?secretId=orders%2Fstripe"]},
     ),
 ]
-RUN_BELOW = {"agent", "powertools", "shortest", "testing"}
-RUN_BY_OTHERS = {
-    "rotation",
-    "validators",
-    "values",
-}  # test_examples_rotation.py; test_docs.py, as a page shows results
+RUN_BELOW = {"agent", "api", "powertools", "shortest", "testing"}
+# test_examples_rotation.py; tests/deploy; test_docs.py, as a page shows results
+RUN_BY_OTHERS = {"packaging", "rotation", "validators", "values"}
 
 
 @pytest.fixture(autouse=True)
@@ -71,18 +68,22 @@ def own_transport() -> Iterator[None]:
     use_session(None)
 
 
+def load_values(target: str) -> SecretsFile:
+    """Load the secrets file of an example, which stands in its folder, above that of the code where there is one."""
+    return load_secrets_file(EXAMPLES / target.partition("/")[0] / "secrets.toml")
+
+
 @contextmanager
 def opened(target: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Callable[..., Any], Emulator, MemoryStore]]:
     """Serve an example's values; give its handler, the emulator and the store."""
-    file = load_secrets_file((EXAMPLES / target).parent / "secrets.toml")
+    file = load_values(target)
     with served(file, monkeypatch) as emulator:
         yield Target.parse(f"{EXAMPLES}/{target}").load(), emulator, file.store
 
 
 def run(target: str, event: Any) -> Any:
     """Run an example as `lambdasecrets invoke` does."""
-    secrets = load_secrets_file((EXAMPLES / target).parent / "secrets.toml")
-    return json.loads(invoke(Target.parse(f"{EXAMPLES}/{target}"), secrets, event))
+    return json.loads(invoke(Target.parse(f"{EXAMPLES}/{target}"), load_values(target), event))
 
 
 def api_event(path: str) -> dict[str, Any]:
@@ -98,7 +99,7 @@ def test_every_example_runs(target: str, event: Any, result: Any) -> None:
 
 def test_no_example_is_forgotten() -> None:
     """Every folder in examples/ is run by a test."""
-    folders = {path.parent.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.rglob("*.py")}
+    folders = {path.relative_to(EXAMPLES).parts[0] for path in EXAMPLES.rglob("*.py")}
 
     assert folders == {target.partition("/")[0] for target, _, _ in RESULTS} | RUN_BELOW | RUN_BY_OTHERS
 
@@ -152,11 +153,20 @@ def test_routes_and_log_lines(capsys: pytest.CaptureFixture[str]) -> None:
     ] * 2
 
 
-@pytest.mark.parametrize(("folder", "passed"), [("shortest", 1), ("testing", 8)])
-def test_the_tests_of_an_example(folder: str, passed: int) -> None:
-    """The tests that show how to test pass."""
+PASSED = {"api": 3, "quickstart": 3, "shortest": 1, "testing": 8}
+
+
+def test_no_test_of_an_example_is_forgotten() -> None:
+    """Every folder in examples/ that has a test is among those below."""
+    assert set(PASSED) == {path.relative_to(EXAMPLES).parts[0] for path in EXAMPLES.rglob("test_*.py")}
+
+
+@pytest.mark.parametrize("folder", PASSED)
+def test_the_tests_of_an_example(folder: str) -> None:
+    """The tests beside an example pass in its folder, with its own configuration where it has one."""
+    configuration = () if (EXAMPLES / folder / "pyproject.toml").exists() else ("-c", "/dev/null")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null", "test_app.py"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *configuration, "test_app.py"],
         cwd=EXAMPLES / folder,
         capture_output=True,
         check=False,
@@ -164,4 +174,4 @@ def test_the_tests_of_an_example(folder: str, passed: int) -> None:
         timeout=120,
     )
 
-    assert (done.returncode, f"\n{passed} passed in " in done.stdout) == (0, True), done.stdout
+    assert (done.returncode, f"\n{PASSED[folder]} passed in " in done.stdout) == (0, True), done.stdout

@@ -91,7 +91,7 @@ def steady(text: str) -> str:
 
 def test_the_quickstart() -> None:
     """The quickstart's result is on standard output; what was resolved, without values, on standard error."""
-    target, secrets = "examples/quickstart/app.py:handler", "examples/quickstart/secrets.toml"
+    target, secrets = "examples/quickstart/src/app.py:handler", "examples/quickstart/secrets.toml"
     code, out, err = run("invoke", target, "--secrets", secrets, "--event", '{"order_id": 7}')
 
     assert code == 0
