@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 _REFERENCE = "/aws/reference/secretsmanager/"
 _CURRENT = "AWSCURRENT"
 _ARN_PARTS = 6
-_SUFFIX = re.compile(r"-[A-Za-z0-9]{6}\Z")
+_SUFFIX = r"-[A-Za-z0-9]{6}\Z"
 """What Secrets Manager ends the ARN of a secret with."""
-_NO_SUFFIX = re.compile(r"(?!)")
+_NO_SUFFIX = r"(?!)"
 """Parameters have none."""
 
 
@@ -165,7 +165,7 @@ def _compare_selector(asked: str, seen: Identity) -> Match:
     return Match.SPELLING if is_like else Match.OTHER
 
 
-def _compare_name(asked: str, seen: Identity, suffix: re.Pattern[str] = _NO_SUFFIX) -> Match:
+def _compare_name(asked: str, seen: Identity, suffix: str = _NO_SUFFIX) -> Match:
     if asked in (seen.name, seen.arn):
         return Match.SAME
     if asked.startswith("arn:"):
@@ -175,17 +175,17 @@ def _compare_name(asked: str, seen: Identity, suffix: re.Pattern[str] = _NO_SUFF
     return Match.SPELLING if _is_like(asked, seen.name, suffix) else Match.OTHER
 
 
-def _compare_arn(asked: str, seen: str | None, suffix: re.Pattern[str]) -> Match:
-    if seen is None or (seen.startswith(asked) and suffix.fullmatch(seen, len(asked))):
+def _compare_arn(asked: str, seen: str | None, suffix: str) -> Match:
+    if seen is None or (seen.startswith(asked) and re.fullmatch(suffix, seen[len(asked) :])):
         return Match.SAME
     is_elsewhere = _read_place(asked) != _read_place(seen)
     return Match.SPELLING if not is_elsewhere and _is_like(asked, seen, suffix) else Match.OTHER
 
 
-def _is_like(asked: str, seen: str, suffix: re.Pattern[str]) -> bool:
+def _is_like(asked: str, seen: str, suffix: str) -> bool:
     """Tell whether two names differ in their writing only. A suffix may be missing on one side, not on both."""
     one, other = _read_resource(asked), _read_resource(seen)
-    return one == other or suffix.sub("", one) == other or one == suffix.sub("", other)
+    return one == other or re.sub(suffix, "", one) == other or one == re.sub(suffix, "", other)
 
 
 def _read_resource(name: str) -> str:

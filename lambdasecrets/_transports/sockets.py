@@ -64,11 +64,12 @@ _PLAIN_HEAD = re.compile(
 )
 """The head that nearly every answer has: nothing but its length says where it ends. One match costs less than a look
 at each line."""
+# These are compiled when the first unusual answer comes, by `re`, which keeps them.
 # Whole: a line that is no header ends the headers for some readers, and for others not.
-_HEAD = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [^\r\n]*)?\r\n(?:[\w!#$%&'*+.^`|~-]+:[^\r\n]*\r\n)*\r\n")
-_HEADER_LINE = re.compile(rb"[\w!#$%&'*+.^`|~-]+:[^\r\n]*\r\n")
-_FRAMING = re.compile(rb"\r\n(connection|content-length|transfer-encoding):[ \t]*([^\r\n]*)", re.IGNORECASE)
-_CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]+)[ \t]*(?:;[^\r\n]*)?\r\n")
+_HEAD = rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [^\r\n]*)?\r\n(?:[\w!#$%&'*+.^`|~-]+:[^\r\n]*\r\n)*\r\n"
+_HEADER_LINE = rb"[\w!#$%&'*+.^`|~-]+:[^\r\n]*\r\n"
+_FRAMING = rb"(?i)\r\n(connection|content-length|transfer-encoding):[ \t]*([^\r\n]*)"
+_CHUNK_SIZE = rb"([0-9a-fA-F]+)[ \t]*(?:;[^\r\n]*)?\r\n"
 _INFORMATIONAL = range(100, 200)
 _SWITCHING_PROTOCOLS = 101
 _BODILESS = frozenset({204, 304})
@@ -560,10 +561,10 @@ class _Connection:
         if not self.received[: end + 1].endswith(b"\r\n"):
             raise _Foreign  # lines that end otherwise may never have the end that is looked for
         head = self._take_through(b"\r\n\r\n", ends)
-        whole = _HEAD.fullmatch(head)
+        whole = re.fullmatch(_HEAD, head)
         if whole is None or int(whole[2]) == _SWITCHING_PROTOCOLS:
             raise _Foreign
-        fields = [(name.lower(), value.strip().lower()) for name, value in _FRAMING.findall(head)]
+        fields = [(name.lower(), value.strip().lower()) for name, value in re.findall(_FRAMING, head)]
         return int(whole[1]), int(whole[2]), fields
 
     def _receive_chunks(self, ends: float) -> bytes:
@@ -585,7 +586,7 @@ class _Connection:
         size = 0
         while (line := self._take_through(b"\r\n", ends)) != b"\r\n":
             size += len(line)
-            if size > _MAX_HEAD_BYTES or not _HEADER_LINE.fullmatch(line):
+            if size > _MAX_HEAD_BYTES or not re.fullmatch(_HEADER_LINE, line):
                 raise _Foreign
 
     def _receive_rest(self, ends: float) -> bytes:
@@ -648,7 +649,7 @@ def _left(ends: float) -> float:
 
 
 def _chunk_size(line: bytes) -> int:
-    match = _CHUNK_SIZE.fullmatch(line)
+    match = re.fullmatch(_CHUNK_SIZE, line)
     if match is None:
         raise _Foreign
     return _size(match[1], 16)
