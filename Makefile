@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-PYTEST_ARGS ?= -m "not agent and not deploy and not e2e and not foreign and not package"
+PYTEST_ARGS ?= -m "not agent and not deploy and not e2e and not foreign and not neighbours and not package"
 
 VERSIONS := 3.10 3.11 3.12 3.13 3.14
 BIN := $(VENV)/bin
@@ -14,7 +14,7 @@ PYRIGHT := PATH="$(abspath $(BIN)):$$PATH" pyright
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-wheel e2e agent foreign package deploy-check rotation-drill faults soak fuzz bench check format docs build clean
+.PHONY: help demo test test-all test-wheel e2e agent foreign neighbours package deploy-check rotation-drill faults soak fuzz bench check format docs build clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-14s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -64,6 +64,9 @@ agent: $(VENV)/.e2e ## Run against Amazon's own agent, built with cargo, and com
 
 foreign: $(VENV)/.test ## Try servers and clients in Go, Node, Java and Rust, as far as they are found
 	$(BIN)/python -m pytest -m foreign tests/foreign
+
+neighbours: $(VENV)/.neighbours ## Run beside the real packages of web frameworks, queues, collectors and durable functions
+	$(BIN)/python -m pytest -m neighbours tests/neighbours
 
 package: $(VENV)/.test build ## Pack an example for x86_64 and arm64, Python 3.10 to 3.14, and open what was packed
 	$(BIN)/python -m pytest -m package tests/deploy
@@ -140,6 +143,10 @@ $(VENV)/.e2e: $(VENV)/.pip pyproject.toml
 
 $(VENV)/.deploy: $(VENV)/.pip pyproject.toml
 	$(INSTALL) --editable ".[aws,cli]" --group test --group deploy
+	@touch $@
+
+$(VENV)/.neighbours: $(VENV)/.pip pyproject.toml
+	$(INSTALL) --editable ".[aws,cli]" --group test --group neighbours
 	@touch $@
 
 $(VENV)/.fuzz: $(VENV)/.pip pyproject.toml

@@ -56,8 +56,8 @@ RESULTS: list[tuple[str, Any, Any]] = [
     ),
 ]
 RUN_BELOW = {"agent", "api", "powertools", "shortest", "testing"}
-# test_examples_rotation.py; tests/deploy; test_docs.py, as a page shows results
-RUN_BY_OTHERS = {"packaging", "rotation", "validators", "values"}
+# tests/neighbours; tests/deploy; test_examples_rotation.py; test_docs.py, as a page shows results
+RUN_BY_OTHERS = {"neighbours", "packaging", "rotation", "validators", "values"}
 
 
 @pytest.fixture(autouse=True)

@@ -34,12 +34,22 @@ def interpreter(version: str) -> Path:
     found = next((path for path in _candidates(version) if _version_of(path) == version), None)
     if found is None:
         raise NoInterpreterError(f"neither PATH nor pyenv has Python {version}")
-    environment = _CACHE / version
-    stamp = environment / "installed"
+    return make_environment(_CACHE / version, found, "awslambdaric>=3")
+
+
+def make_environment(folder: Path, python: str, requirement: str) -> Path:
+    """Return the Python of an environment with the library and another package, made where it is not there yet.
+
+    Args:
+        folder: of the environment.
+        python: what to make it with.
+        requirement: what is installed beside the library.
+    """
+    stamp = folder / "installed"
     if not stamp.exists() or stamp.stat().st_mtime < (REPOSITORY / "pyproject.toml").stat().st_mtime:
-        _install(found, environment)
+        _install(python, folder, requirement)
         stamp.touch()
-    return environment / "bin" / "python"
+    return folder / "bin" / "python"
 
 
 def _candidates(version: str) -> Iterator[str]:
@@ -56,9 +66,9 @@ def _version_of(python: str) -> str:
     return asked.stdout.strip()
 
 
-def _install(python: str, environment: Path) -> None:
+def _install(python: str, environment: Path, requirement: str) -> None:
     print(f"Installing the library for {python}", file=sys.__stderr__, flush=True)
     made = str(environment / "bin" / "python")
     pip = (made, "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
     subprocess.run([python, "-m", "venv", "--clear", environment], check=True, timeout=_INSTALL_SECONDS)
-    subprocess.run([*pip, "--editable", f"{REPOSITORY}[aws]", "awslambdaric>=3"], check=True, timeout=_INSTALL_SECONDS)
+    subprocess.run([*pip, "--editable", f"{REPOSITORY}[aws]", requirement], check=True, timeout=_INSTALL_SECONDS)

@@ -1,40 +1,16 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 from tests.dev.aws_double import AwsDouble
-from tests.dev.extensions_api import SECONDS, serving
+from tests.dev.extensions_api import serving
 from tests.e2e._rie import HANDLERS, LAUNCHER, free_port
-from tests.e2e._runtime_api import RuntimeApi
+from tests.e2e._runtime_api import RuntimeApi, started
 from tests.e2e.conftest import ACTIONS
 
 WORKERS = 3
-
-
-@contextmanager
-def started(command: list[str], environ: Mapping[str, str], log: Path) -> Iterator[None]:
-    """Run a process and what it forks, and end all of it."""
-    with log.open("wb") as sink:
-        process = subprocess.Popen(
-            command,
-            cwd=HANDLERS,
-            env=dict(environ),
-            stdin=subprocess.DEVNULL,
-            stdout=sink,
-            stderr=sink,
-            start_new_session=True,
-        )
-        try:
-            yield
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait(SECONDS)
 
 
 def test_concurrent_invocations(aws: AwsDouble, tmp_path: Path) -> None:
@@ -53,9 +29,9 @@ def test_concurrent_invocations(aws: AwsDouble, tmp_path: Path) -> None:
             "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": str(free_port()),
         }
         runtime = [sys.executable, "-m", "awslambdaric", "shared.handler"]
-        with started([str(LAUNCHER)], environ, tmp_path / "extension.log"):
+        with started([str(LAUNCHER)], environ, HANDLERS, tmp_path / "extension.log"):
             api.wait_for_next()
-            with started(runtime, environ, tmp_path / "runtime.log"):
+            with started(runtime, environ, HANDLERS, tmp_path / "runtime.log"):
                 begun = [api.begin({"folder": str(here), "invocations": WORKERS}) for _ in range(WORKERS)]
                 answers = [api.answer(request_id) for request_id in begun]
 

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from lambdasecrets.dev.emulator import Emulator
+from lambdasecrets.dev.stores import MemoryStore
+from lambdasecrets.testing import forget
+from tests.neighbours._payments import Payments, running_payments
+from tests.pages import ROOT
+
+EXAMPLES = ROOT / "examples/neighbours"
+
+Load = Callable[[str], ModuleType]
+"""Takes the name of an example and gives its module."""
+
+# `make neighbours` installs what these tests are about; elsewhere there is nothing to import.
+collect_ignore_glob = [] if find_spec("mangum") else ["test_*.py"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this folder, and no other."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.neighbours)
+
+
+@pytest.fixture
+def payments(monkeypatch: pytest.MonkeyPatch) -> Iterator[Payments]:
+    """Run the service that the examples call."""
+    with running_payments() as service:
+        monkeypatch.setenv("PAYMENTS_URL", service.url)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        yield service
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
+    """Import an example as Lambda does, from its own folder; forget its modules afterwards."""
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(EXAMPLES)
+    yield importlib.import_module
+    for path in EXAMPLES.glob("*.py"):
+        if path.stem not in before:
+            sys.modules.pop(path.stem, None)
+
+
+@pytest.fixture
+def extension(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
+    """Stand in for the extension as Lambda has it: what it has read it keeps for 300 s."""
+    forget()
+    with Emulator(store, secrets_ttl=300.0, parameters_ttl=300.0) as running:
+        for name, value in running.environment().items():
+            monkeypatch.setenv(name, value)
+        yield running
+    forget()
