@@ -10,6 +10,7 @@ import pytest
 
 from lambdasecrets import Parameter, Secret, _settings, errors
 from lambdasecrets._clock import make_deadline
+from lambdasecrets._sources import answers
 from lambdasecrets._sources.local import LocalSource, Server
 from lambdasecrets._sources.request import Fetched, RawValue, Request
 from lambdasecrets._transports.base import Address
@@ -428,12 +429,14 @@ def test_a_slow_batch_says_what_came(client: LocalSource, emulator: Emulator, st
 def test_one_connection_that_works_is_enough(
     client: LocalSource, agent: Emulator, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the agent has as many connections as it takes, those over the limit are left, and the batch goes on."""
+    """Where the agent has as many connections as it takes, those over the limit are left, and no other is opened."""
     monkeypatch.setattr("lambdasecrets.dev._emulator.profiles.AgentProfile._connection_limit", 2)
     monkeypatch.setenv("PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS", "6")
+    monkeypatch.setattr(answers, "_draw_wait", lambda *_: 0.02)  # all that were refused are asked again together
     for index in range(12):
         store.put_secret(f"s{index}", "a value", version_id="1")
     assert fetch_many(client, 12) == [RawValue("a value", None, "1", from_agent=True)] * 12
+    assert len({record.connection for record in agent.requests}) == 6
     assert fetch_many(client, 12) == [RawValue("a value", None, "1", from_agent=True)] * 12
 
 

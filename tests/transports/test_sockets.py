@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from statistics import median
 from time import monotonic, sleep
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -282,6 +282,41 @@ def test_a_server_that_sends_in_small_parts_is_not_kept_waiting(names: int) -> N
             lasted.append(monotonic() - began)
         transport.close()
     assert median(lasted) < DELAYED_ACK_SECONDS / 2  # the first may be quick in any case
+
+
+class Acknowledging(socket.socket):
+    """A socket that counts how often it was told to acknowledge at once."""
+
+    acknowledged = 0
+
+    def setsockopt(self, level: int, option: int, value: Any) -> None:  # type: ignore[override]
+        if option == socket.TCP_QUICKACK:
+            type(self).acknowledged += 1
+        super().setsockopt(level, option, value)
+
+
+@pytest.mark.skipif(not sockets.CAN_ACKNOWLEDGE, reason="Linux alone has the option")
+def test_an_answer_that_comes_whole_costs_no_acknowledgement(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is acknowledged before the first wait of a batch: one value of a server that writes well pays nothing."""
+    monkeypatch.setattr(Acknowledging, "acknowledged", 0)
+
+    def connect(address: tuple[str, int], timeout: float) -> socket.socket:
+        opened = Acknowledging(socket.AF_INET, socket.SOCK_STREAM)
+        opened.settimeout(timeout)
+        opened.connect(address)
+        return opened
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    counts: list[int] = []
+    transport = LeanTransport(Recording)
+    for serve in (echo, serve_in_small_parts):
+        with serving(serve) as server:
+            for _ in range(3):
+                exchange(transport, server.port, ["/1"])
+            counts.append(Acknowledging.acknowledged)
+            transport.close()
+
+    assert counts[0] == 0 < counts[1]
 
 
 @pytest.mark.parametrize(("can", "most"), [(True, 3), (False, 1)])
