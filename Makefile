@@ -14,10 +14,13 @@ PYRIGHT := PATH="$(abspath $(BIN)):$$PATH" pyright
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-wheel e2e agent foreign neighbours package deploy-check rotation-drill faults soak fuzz bench check format docs build clean
+.PHONY: help ci demo test test-all test-wheel e2e agent foreign neighbours package deploy-check rotation-drill faults soak fuzz bench check format docs build clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-14s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+ci: ## Run what CI runs: when this passes, so does CI
+	bash .ci/run
 
 demo: $(VENV)/.demo ## Run the quickstart's handler against a local stand-in for the extension
 	$(BIN)/lambdasecrets invoke examples/quickstart/src/app.py:handler \

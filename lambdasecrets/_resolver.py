@@ -104,7 +104,7 @@ OBSERVERS: list[OnResolve] = []
 class Arguments:
     """Values for a handler's arguments, and what they were made of.
 
-    Not a tuple and no dataclass: what shows the locals of a traceback's frames takes those apart.
+    Neither a tuple nor a dataclass: collectors that show the locals of a traceback's frames print what is in those.
 
     Args:
         values: by the parameter's name.

@@ -13,7 +13,6 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from lambdasecrets import _settings, _wire
-from lambdasecrets._declarations import Secret
 from lambdasecrets._json import parse_object
 from lambdasecrets._sources.bodies import read_parameter, read_secret
 from lambdasecrets._sources.request import Fetched, RawValue, Request
@@ -218,7 +217,7 @@ def read_answer(request: Request, answer: Answer | Fault | ResolutionError, dead
     if answer.status != _OK:
         return _read_refusal(request, answer, deadline)
     content = parse_object(answer.body)
-    raw = read_secret(content) if isinstance(request.declaration, Secret) else read_parameter(content)
+    raw = read_secret(content) if request.is_secret else read_parameter(content)
     return raw or ProtocolError(request.subject, _OK, "is no JSON object with the fields of a value")
 
 
@@ -277,7 +276,7 @@ def _read_refusal(request: Request, answer: Answer, deadline: Deadline) -> Verdi
         return _AGENT_TEXTS[said]
     if said in _AGENT_REFUSALS:
         return ProtocolError(request.subject, answer.status, *_AGENT_REFUSALS[said])
-    if said == _NO_SUCH_PATH and not isinstance(request.declaration, Secret):
+    if said == _NO_SUCH_PATH and not request.is_secret:
         return UnsupportedByAgentError(request.subject)
     content = parse_object(answer.body)
     if isinstance(content.get("__type"), str):
@@ -356,8 +355,8 @@ def _is_from_agent(outcome: Fetched) -> bool:
 
 def _count(requests: Sequence[Request], came: Collection[str], at_once: int | None, *, of: Request) -> Progress:
     """Count what was asked of the service of a request, and what came of it."""
-    is_secret = isinstance(of.declaration, Secret)
-    mine = [item.path for item in requests if isinstance(item.declaration, Secret) is is_secret]
+    is_secret = of.is_secret
+    mine = [item.path for item in requests if item.is_secret is is_secret]
     mine_came = sum(path in came for path in mine)
     other = _SERVICES[not is_secret] if len(came) > mine_came else None
     return Progress(_SERVICES[is_secret], len(mine), mine_came, at_once, other)

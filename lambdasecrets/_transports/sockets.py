@@ -419,7 +419,7 @@ def _head(host: str, headers: Mapping[str, str | Token]) -> bytes:
 
 
 def _seal(data: bytes) -> _Sealed:
-    """Hide bytes from what shows the locals of frames, as `Token` does. Give what gives them, and their size."""
+    """Hide bytes from collectors that show locals, as `Token` does. Give what returns them, and their size."""
     return (lambda: data), len(data)
 
 

@@ -1,1 +1,1 @@
-"""The workshop: what a team uses while it writes and tests a handler. The runtime never imports it."""
+"""The local tools: what a team uses while it writes and tests a handler. The runtime never imports it."""

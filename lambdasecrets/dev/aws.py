@@ -1,4 +1,4 @@
-"""AWS itself as a store: Secrets Manager and Parameter Store through boto3, which enters the workshop here."""
+"""AWS itself as a store: Secrets Manager and Parameter Store through boto3, which enters the local tools here."""
 
 from __future__ import annotations
 

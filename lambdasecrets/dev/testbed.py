@@ -285,7 +285,7 @@ def run_extension(file: str | Path | None = None, profile: Profile = "extension"
 
     Args:
         file: a secrets file to begin with.
-        profile: which server to be.
+        profile: which server it stands in for.
 
     Raises:
         SecretsFileError: the file cannot be read.

@@ -17,7 +17,7 @@ from lambdasecrets.dev.stores import Store
 
 ProfileOption = Annotated[
     Literal["extension", "agent"],
-    typer.Option(help="Which server to be: the Parameters and Secrets Lambda Extension or the Secrets Manager Agent."),
+    typer.Option(help="The server it stands in for: the extension, or the Secrets Manager Agent."),
 ]
 SecretsOption = Annotated[
     Path | None,
