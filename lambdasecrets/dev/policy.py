@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from lambdasecrets._declarations import TENANT, Parameter, Secret, bind
+from lambdasecrets._declarations import TENANT, Parameter, Secret
 from lambdasecrets.dev.discovery import InputError
+from lambdasecrets.dev.placeholders import check_texts, fill, fill_name
 from lambdasecrets.errors import SettingError
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ _MANAGED_CHARACTERS = 6_144
 _INLINE_CHARACTERS = 10_240
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _REGION = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]+")
-_PLACEHOLDER = re.compile(r"\{([A-Za-z0-9_.]+)\}")
 
 # Around what a template fills in, while the rest of a text is escaped. No name has them.
 _OPEN, _CLOSE = "\ue000", "\ue001"
@@ -136,7 +136,7 @@ def _check_options(declarations: Sequence[_Declared], options: PolicyOptions) ->
         raise InputError("cannot use the account: give its twelve digits.")
     if options.region is not None and not _REGION.fullmatch(options.region):
         raise InputError(f"cannot use the Region {options.region!r}: give its code, such as eu-west-1.")
-    names = {name for item in declarations for name in (item.name, _fill_name(item, options))}
+    names = {name for item in declarations for name in (item.name, fill_name(item, options.placeholders))}
     for name in options.kms_keys:
         if name is not None and name not in names:
             raise InputError(f"cannot use a key for {name!r}: it is not declared. What is: {', '.join(sorted(names))}.")
@@ -145,32 +145,13 @@ def _check_options(declarations: Sequence[_Declared], options: PolicyOptions) ->
         known = ", ".join(sorted(roles)) or "none"
         raise InputError(f"cannot write a policy for {options.role}: no declaration has this role. What is: {known}.")
     for item in declarations:
-        _check_placeholders(item, options)
-
-
-def _check_placeholders(declaration: _Declared, options: PolicyOptions) -> None:
-    """Refuse a text that makes no name: its policy would allow nothing."""
-    given = options.placeholders
-    needed = {*declaration.variables, *([TENANT] if declaration.needs_tenant else [])}
-    if not needed <= given.keys():
-        return
-    faults = bind(declaration, given, given.get(TENANT))
-    if isinstance(faults, list):
-        raise InputError(f"cannot use {faults[0].variable} for {declaration}: {faults[0].why or 'it is empty'}.")
-
-
-def _fill(text: str, placeholders: Mapping[str, str]) -> str:
-    return _PLACEHOLDER.sub(lambda found: placeholders.get(found[1], found[0]), text)
-
-
-def _fill_name(declaration: _Declared, options: PolicyOptions) -> str:
-    return declaration.name if declaration.literal else _fill(declaration.name, options.placeholders)
+        check_texts(item, options.placeholders)
 
 
 def _name_role(declaration: _Declared, options: PolicyOptions) -> list[str]:
     """List the ways to name the role of a declaration: filled in, and as it is declared. None has none."""
     role = declaration.role_arn
-    return [] if role is None else list(dict.fromkeys((_fill(role, options.placeholders), role)))
+    return [] if role is None else list(dict.fromkeys((fill(role, options.placeholders), role)))
 
 
 def _list_variables(declarations: Iterable[_Declared], options: PolicyOptions) -> list[str]:
@@ -232,7 +213,7 @@ def _make_statements(declarations: Sequence[_Declared], options: PolicyOptions) 
 
 def _list_grants(declaration: _Declared, options: PolicyOptions) -> Iterator[_Grant]:
     keys = options.kms_keys
-    own = keys.get(declaration.name) or keys.get(_fill_name(declaration, options)) or keys.get(None)
+    own = keys.get(declaration.name) or keys.get(fill_name(declaration, options.placeholders)) or keys.get(None)
     for key in own or (None,):
         for permission in _list_permissions(declaration, key, options):
             if (permission.role is None) == (options.role is None):
@@ -322,7 +303,7 @@ def _list_notes(declarations: Sequence[_Declared], options: PolicyOptions) -> It
             yield f"{declaration} allows the values of every tenant: a role does not know for which tenant it runs."
         if options.server == "agent" and isinstance(declaration, Parameter):
             yield f"{declaration} is not served by the agent, which has secrets only."
-        owner = _find_owner(_fill_name(declaration, options))
+        owner = _find_owner(fill_name(declaration, options.placeholders))
         if owner is not None and options.account is not None and owner != options.account:
             yield (
                 f"{declaration} belongs to account {owner}: the resource policy that it has there, and the policy of "

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lambdasecrets.dev._cli import check, invoke, policy, serve
+from lambdasecrets.dev._cli import check, init, invoke, policy, schema, serve
 from lambdasecrets.dev._cli.project import read_defaults
 
 # Plain help and errors, the same in every terminal; no pretty tracebacks, because they show locals.
@@ -40,5 +40,7 @@ def lambdasecrets(
 
 app.command("check", epilog=check.EXAMPLES)(check.check_values)
 app.command("policy", epilog=policy.EXAMPLES)(policy.write_policy)
+app.command("init", epilog=init.EXAMPLES)(init.write_secrets_file)
+app.command("schema", epilog=schema.EXAMPLES)(schema.write_schema)
 app.command("invoke", epilog=invoke.EPILOG)(invoke.invoke_command)
 app.command("serve", epilog=serve.EPILOG)(serve.serve)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from lambdasecrets.dev._cli.shared import EXIT_FINDINGS, Root, Set, Targets, refuse_bad_input, report_failures
+from lambdasecrets.dev._cli.shared import Root, Set, Targets, refuse_bad_input, refuse_failures
 from lambdasecrets.dev.discovery import InputError, discover
 from lambdasecrets.dev.invoke import read_variables
 from lambdasecrets.dev.policy import Format, Policy, PolicyOptions, make_policy
@@ -73,9 +73,7 @@ def write_policy(
     typer.echo(policy.text)
     for note in _list_notes(policy):
         typer.echo(note, err=True)
-    report_failures(discovery)
-    if discovery.failures:
-        raise typer.Exit(EXIT_FINDINGS)
+    refuse_failures(discovery)
 
 
 def _list_notes(policy: Policy) -> Iterator[str]:

@@ -13,6 +13,7 @@ from lambdasecrets.dev.stores import SecretsFileError
 
 EXIT_FINDINGS = 1
 EXIT_BAD_INPUT = 2
+STANDARD_OUTPUT = Path("-")
 
 Targets = Annotated[
     list[str],
@@ -72,3 +73,36 @@ def report_failures(discovery: Discovery) -> None:
     """Name on standard error the modules that hide what they may declare, a line each."""
     for failure in discovery.failures:
         typer.echo(f"Error: {failure}", err=True)
+
+
+def refuse_failures(discovery: Discovery) -> None:
+    """End where a module cannot be imported: what would be written would not be whole.
+
+    Raises:
+        Exit: with the code of findings.
+    """
+    report_failures(discovery)
+    if discovery.failures:
+        raise typer.Exit(EXIT_FINDINGS)
+
+
+def write_new_file(path: Path, text: str) -> None:
+    """Write a file that does not exist yet; to standard output for `-`.
+
+    Raises:
+        InputError: it exists, or cannot be written.
+    """
+    if path == STANDARD_OUTPUT:
+        typer.echo(text, nl=False)
+        return
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        why = "it exists, and is not overwritten"
+    except OSError as error:
+        why = f"cannot write the file: {error.strerror}"
+    else:
+        typer.echo(f"Wrote {path}.", err=True)
+        return
+    raise InputError(f"{path}: {why}.")

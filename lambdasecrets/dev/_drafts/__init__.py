@@ -1,0 +1,1 @@
+"""Parts of files that are written to begin with: TOML, and made-up values."""
