@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from lambdasecrets._transports.base import Transport
 
 _Outcomes = dict[str, SourcedValue | ResolutionError]
+_Gather = Callable[["Sequence[Request]", "Lookup", "Moment"], _Outcomes]
 
 _SERVER_SHARE = 0.5
 """How much of the deadline the server on this machine may use where AWS can be asked after it."""
@@ -190,20 +191,22 @@ class Resolver:
 
     def resolve(self, lookup: Lookup) -> Arguments | ResolutionError:
         """Resolve what a plan declares; give the values, or the error."""
-        began = read_moment()
-        batch = lookup.make_batch()
-        if isinstance(batch, ResolutionError):
-            return _report(lookup, Batch((), ()), {}, batch, began)
-        outcomes = self._gather(batch.requests, lookup, began)
-        return _report(lookup, batch, outcomes, self._make_arguments(lookup, batch, outcomes), began)
+        return self._resolve(lookup, self._gather)
 
     def refresh(self, lookup: Lookup) -> Arguments | ResolutionError:
         """Resolve what a plan declares past every cache; give the values, or the error."""
+        return self._resolve(lookup, self._gather_anew)
+
+    def resolve_with(self, lookup: Lookup, pending: Mapping[str, RawValue]) -> Arguments | ResolutionError:
+        """Resolve what a plan declares, with some values on trial, of which nothing is remembered."""
+        return self._resolve(lookup, partial(self._gather_beside, pending))
+
+    def _resolve(self, lookup: Lookup, gather: _Gather) -> Arguments | ResolutionError:
         began = read_moment()
         batch = lookup.make_batch()
         if isinstance(batch, ResolutionError):
             return _report(lookup, Batch((), ()), {}, batch, began)
-        outcomes = self._gather_anew(batch.requests, lookup, began)
+        outcomes = gather(batch.requests, lookup, began)
         return _report(lookup, batch, outcomes, self._make_arguments(lookup, batch, outcomes), began)
 
     def find_changes(self, lookup: Lookup, before: Mapping[str, Fingerprint]) -> bool:
@@ -255,17 +258,6 @@ class Resolver:
                 found[path] = raw
         return found
 
-    def resolve_with(self, lookup: Lookup, pending: Mapping[str, RawValue]) -> Arguments | ResolutionError:
-        """Resolve what a plan declares, with some values on trial, of which nothing is remembered."""
-        began = read_moment()
-        batch = lookup.make_batch()
-        if isinstance(batch, ResolutionError):
-            return batch
-        others = [request for request in batch.requests if request.path not in pending]
-        outcomes = self._gather(others, lookup, began) if others else {}
-        outcomes |= {path: SourcedValue(raw, "aws", changed=True) for path, raw in pending.items()}
-        return _report(lookup, batch, outcomes, self._make_arguments(lookup, batch, outcomes), began)
-
     def adopt(self, lookup: Lookup, pending: Mapping[str, RawValue]) -> None:
         """Remember values that were on trial: they take the place of those before."""
         batch = lookup.make_batch()
@@ -310,6 +302,14 @@ class Resolver:
             else:
                 outcomes[request.path] = place.memory.record(request, answer, limits.ages, began)
         return outcomes
+
+    def _gather_beside(
+        self, pending: Mapping[str, RawValue], requests: Sequence[Request], lookup: Lookup, began: Moment
+    ) -> _Outcomes:
+        """Gather what is not on trial, and put what is beside it."""
+        others = [request for request in requests if request.path not in pending]
+        outcomes = self._gather(others, lookup, began) if others else {}
+        return outcomes | {path: SourcedValue(raw, "aws", changed=True) for path, raw in pending.items()}
 
     def _fetch_locally(
         self, place: _Place, asked: Sequence[Request], deadline: Deadline, began: Moment
