@@ -3,7 +3,10 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-PYTEST_ARGS ?= -m "not agent and not deploy and not e2e and not foreign and not neighbours and not package"
+# For pytest, in each target that runs it: make e2e PYTEST_ARGS=-x
+PYTEST_ARGS ?=
+# A file of tests to a process, as many processes as there are cores. One alone: make test PARALLEL=
+PARALLEL ?= --numprocesses auto --dist loadfile
 
 VERSIONS := 3.10 3.11 3.12 3.13 3.14
 BIN := $(VENV)/bin
@@ -28,7 +31,7 @@ demo: $(VENV)/.demo ## Run the quickstart's handler against a local stand-in for
 
 test: $(VENV)/.test ## Run the tests and require full coverage
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m coverage run -m pytest $(PARALLEL) $(PYTEST_ARGS)
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report $(COVERAGE_ARGS)
 
@@ -59,23 +62,23 @@ test-wheel: build ## Run the tests of the sdist against the built wheel
 	cd build/wheel && .venv/bin/python -m pytest $(PYTEST_ARGS)
 
 e2e: $(VENV)/.e2e ## Run handlers under Amazon's Lambda emulator and runtime client, with a double of AWS
-	$(BIN)/python -m pytest -m e2e tests/e2e $(E2E_ARGS)
+	$(BIN)/python -m pytest -m e2e tests/e2e $(PYTEST_ARGS)
 
 # The first time cargo builds the agent, which takes 5 minutes; it is kept in .cache/agent.
 agent: $(VENV)/.e2e ## Run against Amazon's own agent, built with cargo, and compare the stand-in with it
-	$(BIN)/python -m pytest -m agent tests/agent
+	$(BIN)/python -m pytest -m agent tests/agent $(PYTEST_ARGS)
 
 foreign: $(VENV)/.test ## Try servers and clients in Go, Node, Java and Rust, as far as they are found
-	$(BIN)/python -m pytest -m foreign tests/foreign
+	$(BIN)/python -m pytest -m foreign tests/foreign $(PYTEST_ARGS)
 
 neighbours: $(VENV)/.neighbours ## Run beside the real packages of web frameworks, queues, collectors and durable functions
-	$(BIN)/python -m pytest -m neighbours tests/neighbours
+	$(BIN)/python -m pytest -m neighbours tests/neighbours $(PYTEST_ARGS)
 
 package: $(VENV)/.test build ## Pack an example for x86_64 and arm64, Python 3.10 to 3.14, and open what was packed
-	$(BIN)/python -m pytest -m package tests/deploy
+	$(BIN)/python -m pytest -m package tests/deploy $(PYTEST_ARGS)
 
 deploy-check: $(VENV)/.deploy build ## Judge what deploys the examples by cfn-lint, SAM, the CDK and Terraform's parser
-	$(BIN)/python -m pytest -m deploy tests/deploy
+	$(BIN)/python -m pytest -m deploy tests/deploy $(PYTEST_ARGS)
 
 # PostgreSQL comes from no package index: root gets Debian's, everyone else is told what to install.
 rotation-drill: $(VENV)/.e2e ## Rotate a PostgreSQL server's password under a handler, for docs/rotation.md
