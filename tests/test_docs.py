@@ -125,9 +125,9 @@ def test_the_output_of_make_demo() -> None:
 @pytest.mark.parametrize("block", [item for item in marked("output") if "lambdasecrets " in item.marker], ids=str)
 def test_every_output_shown_is_real(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a command is said to print is what it prints."""
-    monkeypatch.chdir(ROOT)
-    command = shlex.split(subject(block).removeprefix("lambdasecrets "))
-    done = CliRunner().invoke(app, command)
+    change, _, command = subject(block).rpartition("; ")
+    monkeypatch.chdir(ROOT / change.removeprefix("cd "))
+    done = CliRunner().invoke(app, shlex.split(command)[1:])
 
     assert settled(block.text) == settled(done.stdout)
 
@@ -180,10 +180,13 @@ def test_the_test_case_as_shown(tmp_path: Path) -> None:
 
 
 def test_every_included_file_is_an_example() -> None:
-    """What the pages include is a file in examples/, so that it is run, or the page that is shared with GitHub."""
+    """What the pages include is a file in examples/, so that it is run, or a page that is shared with GitHub."""
     included = {name for path in PAGES for name in re.findall(r'--8<-- "([^":]+)', path.read_text(encoding="utf-8"))}
 
-    assert {name for name in included if not name.startswith("examples/")} == {"SECURITY.md"}
+    assert {name for name in included if not name.startswith("examples/")} == {
+        "CHANGELOG.md",
+        "SECURITY.md",
+    }
 
 
 def test_every_test_named_exists() -> None:
@@ -238,3 +241,27 @@ def test_every_command_has_its_heading() -> None:
     commands = get_command(app).commands  # type: ignore[attr-defined]  # a group has them
 
     assert {f"`{name}`" for name in commands} - set(headings(ROOT / "docs/cli.md")) == set()
+
+
+def test_every_page_is_listed_for_machines() -> None:
+    """`llms.txt` names each page of the site, and no other."""
+    listed = re.findall(
+        r"\]\(https://[\w./-]+/lambdasecrets/([\w-]*)/?\): ", (ROOT / "docs/llms.txt").read_text(encoding="utf-8")
+    )
+    pages = {path.stem for path in (ROOT / "docs").glob("*.md")}
+
+    assert sorted(listed) == sorted((pages - {"index"}) | {""})
+
+
+def test_every_message_of_the_troubleshooting_is_real() -> None:
+    """What a message is said to have is in a text on the page of errors, under the error that is named."""
+    page = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8").partition("## By message")[2]
+    rows = re.findall(r"^\| `([^`|]+)` \| (.*) \|$", page, re.MULTILINE)
+    texts = {
+        block.heading.strip("`"): block.text for block in EVERY_BLOCK if block.page == "errors.md" and block.marker
+    }
+
+    assert len(rows) > 10
+    assert [
+        (part, name) for part, errors in rows for name in re.findall(r"\[`(\w+)`\]", errors) if part not in texts[name]
+    ] == []

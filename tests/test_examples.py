@@ -7,12 +7,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import boto3
 import pytest
+from aws_lambda_powertools.utilities.parameters.constants import DEFAULT_MAX_AGE_SECS
+from aws_secretsmanager_caching import SecretCacheConfig
+from moto import mock_aws
 
 from lambdasecrets import _resolver, use_session
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.invoke import Target, invoke
 from lambdasecrets.dev.stores import MemoryStore, SecretsFile, load_secrets_file
+from lambdasecrets.testing import lambda_context
 from tests.pages import ROOT
 from tests.scenes import served
 
@@ -46,6 +51,18 @@ RESULTS: list[tuple[str, Any, Any]] = [
     ),
     ("methods_async/app.py:handler", {}, {"currency": "EUR", "api_key_configured": True}),
     ("methods_async/app.py:async_handler", {"items": ["tea", "jam"]}, ["tea: 5 EUR", "jam: 5 EUR"]),
+    ("home/app.py:handler", {}, "connects to db.internal"),
+    ("migrating/after.py:handler", {}, "orders@db.internal"),
+    ("migrating/powertools_before.py:handler", {}, "orders@db.internal"),
+    ("migrating/requests_before.py:handler", {}, "orders@db.internal"),
+    ("migrating/settings_before.py:handler", {}, "orders@db.internal"),
+    ("recipes/app.py:authorize", {"headers": {"x-api-key": "first-made-up-key"}}, {"isAuthorized": True}),
+    ("recipes/app.py:authorize", {"headers": {"x-api-key": "second-made-up-key"}}, {"isAuthorized": True}),
+    ("recipes/app.py:authorize", {"headers": {}}, {"isAuthorized": False}),
+    ("recipes/app.py:call_partner", {}, True),
+    ("recipes/app.py:check_out", {"order_id": 7}, "new checkout"),
+    ("recipes/app.py:check_out", {"order_id": 11}, "old checkout"),
+    ("recipes/app.py:notify", {}, "https://hooks.internal/orders"),
     ("settings/app.py:handler", {}, {"database": "db.internal", "page_size": 25, "log_level": "INFO"}),
     ("caching/app.py:handler", {}, {"api_key_configured": True}),
     ("connection_pool/app.py:handler", {}, {"logged_in": True, "sessions_made": 1}),
@@ -119,6 +136,26 @@ def test_the_service_beside_the_agent(monkeypatch: pytest.MonkeyPatch) -> None:
 
         assert connect() == {"database": "db.internal", "partner_key_configured": True}
         assert handler({}, None) == "orders@db.internal"
+
+
+def test_a_secret_for_each_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tenant of the invocation's context is in the name of the secret that is read."""
+    with opened("recipes/app.py:read_tenant", monkeypatch) as (handler, _, _):
+        assert handler({}, lambda_context(tenant_id="acme")) == "acme.internal"
+
+
+@mock_aws
+def test_before_a_migration_from_the_caching_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The handler over aws-secretsmanager-caching says the same, by the defaults that its page names."""
+    for name, value in {"STAGE": "dev", "AWS_DEFAULT_REGION": "eu-central-1"}.items():
+        monkeypatch.setenv(name, value)
+    secret = {"host": "db.internal", "username": "orders", "password": "made-up"}
+    boto3.client("secretsmanager").create_secret(Name="dev/orders/database", SecretString=json.dumps(secret))
+    handler = Target.parse(f"{EXAMPLES}/migrating/caching_before.py:handler").load()
+
+    assert handler({}, None) == "orders@db.internal"
+    assert SecretCacheConfig().secret_refresh_interval == 3600
+    assert int(DEFAULT_MAX_AGE_SECS) == 300
 
 
 def test_one_session_for_each_version(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,6 +37,7 @@ def open_connection(database: Database) -> psycopg.Connection[Any]:
     return connection(database)
 
 
+# --8<-- [start:handler]
 @inject_secrets(retry_on=(psycopg.OperationalError,))
 def handler(
     event: dict[str, Any], context: LambdaContext, *, database: Annotated[Database, Secret("orders/database")]
@@ -45,3 +46,6 @@ def handler(
     # A handler may run twice, by `retry_on` as by Lambda's own retries: the same order is no second row.
     open_connection(database).execute("INSERT INTO orders (id) VALUES (%s) ON CONFLICT DO NOTHING", (order_id,))
     return {"order_id": order_id}
+
+
+# --8<-- [end:handler]
