@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from lambdasecrets._declarations import TENANT, Parameter, Secret
 from lambdasecrets.dev.discovery import InputError
 from lambdasecrets.dev.placeholders import check_texts, fill, fill_name
+from lambdasecrets.dev.regions import check_region
 from lambdasecrets.errors import SettingError
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ _GET_SECRET = "secretsmanager:GetSecretValue"  # noqa: S105 - an IAM action
 _MANAGED_CHARACTERS = 6_144
 _INLINE_CHARACTERS = 10_240
 _ACCOUNT = re.compile(r"[0-9]{12}")
-_REGION = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]+")
 
 # Around what a template fills in, while the rest of a text is escaped. No name has them.
 _OPEN, _CLOSE = "\ue000", "\ue001"
@@ -134,8 +134,7 @@ def make_policy(declarations: Iterable[_Declared], options: PolicyOptions) -> Po
 def _check_options(declarations: Sequence[_Declared], options: PolicyOptions) -> None:
     if options.account is not None and not _ACCOUNT.fullmatch(options.account):
         raise InputError("cannot use the account: give its twelve digits.")
-    if options.region is not None and not _REGION.fullmatch(options.region):
-        raise InputError(f"cannot use the Region {options.region!r}: give its code, such as eu-west-1.")
+    check_region(options.region)
     names = {name for item in declarations for name in (item.name, fill_name(item, options.placeholders))}
     for name in options.kms_keys:
         if name is not None and name not in names:

@@ -18,8 +18,10 @@ from typing import Any
 
 import boto3
 import pytest
+from typer.testing import CliRunner
 
 from lambdasecrets import Secret, resolve
+from lambdasecrets.dev._cli.app import app
 from lambdasecrets.dev.invoke import Target
 from tests.agent import test_lambda
 from tests.agent._agent import is_healthy, running_agent
@@ -113,6 +115,44 @@ def test_the_configuration(
 
     assert answer == EXPECTED
     assert gate.calls.count("GetSecretValue") == 0
+
+
+@pytest.mark.parametrize(("is_prefetched", "calls"), [(True, []), (False, ["GetSecretValue"] * 2)])
+def test_the_configuration_of_the_declarations(
+    *,
+    is_prefetched: bool,
+    calls: list[str],
+    secrets: Any,
+    aws: AwsDouble,
+    environ: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With what `agent-config` writes the first invocation asks nothing of AWS; without the prefetch each secret."""
+    port, config = free_port(), tmp_path / "own.toml"
+    options = ["--set", "STAGE=prod", "--port", str(port), "--region", REGION, "--output", str(config)]
+    done = CliRunner().invoke(app, ["agent-config", f"{EXAMPLE}/app.py", *options])
+    assert (done.exit_code, done.stderr) == (0, f"Wrote {config}.\n")
+    if not is_prefetched:
+        settings, header, _ = config.read_text(encoding="utf-8").partition("[capabilities.secrets_manager.prefetch]")
+        assert header
+        config.write_text(settings, encoding="utf-8")
+    with opened_gate(aws.url) as gate:
+        variables = {**environ, "AWS_ENDPOINT_URL": gate.url, "AWS_TOKEN": TOKEN}
+        command = ["aws-workload-credentials-provider", "sm", "start", "--config", str(config)]
+        with started([shutil.which(command[0], path=environ["PATH"]) or "", *command[1:]], variables, tmp_path):
+            wait_until(lambda: is_healthy(port), SECONDS, "the agent is healthy")
+            if is_prefetched:
+                wait_until(lambda: gate.calls.count("BatchGetSecretValue") == 2, SECONDS, "both are prefetched")
+                threading.Event().wait(0.3)  # AWS's answers have to arrive
+            gate.calls.clear()
+            lead(monkeypatch, port, TOKEN)
+            answer = connect()
+            asked = list(gate.calls)
+
+    assert answer == EXPECTED
+    assert [call for call in asked if call != "AssumeRole"] == calls
+    assert ("AssumeRole" in asked) == (not is_prefetched)
 
 
 def test_the_task_definition(

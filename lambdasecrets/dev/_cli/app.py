@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lambdasecrets.dev._cli import check, init, invoke, policy, schema, serve
+from lambdasecrets.dev._cli import agent_config, check, init, invoke, layer, policy, schema, serve
 from lambdasecrets.dev._cli.project import read_defaults
 
 # Plain help and errors, the same in every terminal; no pretty tracebacks, because they show locals.
@@ -42,5 +42,7 @@ app.command("check", epilog=check.EXAMPLES)(check.check_values)
 app.command("policy", epilog=policy.EXAMPLES)(policy.write_policy)
 app.command("init", epilog=init.EXAMPLES)(init.write_secrets_file)
 app.command("schema", epilog=schema.EXAMPLES)(schema.write_schema)
+app.command("agent-config", epilog=agent_config.EXAMPLES)(agent_config.write_agent_config)
+app.command("layer", epilog=layer.EXAMPLES)(layer.show_layer)
 app.command("invoke", epilog=invoke.EPILOG)(invoke.invoke_command)
 app.command("serve", epilog=serve.EPILOG)(serve.serve)
