@@ -10,13 +10,14 @@ import base64
 import os
 import threading
 import time
+from contextlib import suppress
 from functools import lru_cache
 from hashlib import blake2b
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import SplitResult, urlsplit
 
-from lambdasecrets import _settings
+from lambdasecrets import _settings, _wire
 from lambdasecrets._declarations import Secret
 from lambdasecrets._sources import refusals
 from lambdasecrets._sources.bodies import read_parameter, read_secret
@@ -255,8 +256,79 @@ class Caller:
             aws_secret_access_key=keys and keys.secret,
             aws_session_token=keys and keys.token,
         )
+        # The attribute is not public: where there is none, answers are read as botocore reads them.
+        with suppress(AttributeError):
+            client._endpoint.http_session = _BoundedSession(client._endpoint.http_session)  # noqa: SLF001
         self._on_load()
         return client
+
+
+class _BoundedSession:
+    """Carries the requests of a client, and reads of an answer as much as it announces and a value can have.
+
+    botocore reads whatever comes, and takes an answer that was cut for a whole one.
+
+    Args:
+        session: botocore's own.
+    """
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    def send(self, request: Any) -> Any:
+        """Send a request, and give its answer with the whole body.
+
+        Raises:
+            ConnectionClosedError: the answer was cut.
+            _TooLargeError: it is larger than any value can be.
+        """
+        from botocore.awsrequest import AWSResponse
+
+        request.stream_output = True
+        answer = self._session.send(request)
+        body = _read_body(answer.raw, request.url)
+        return AWSResponse(answer.url, answer.status_code, answer.headers, _Body(body))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+
+class _Body:
+    """A body that was read, as botocore reads one.
+
+    Args:
+        content: all of it.
+    """
+
+    __slots__ = ("_content",)
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def stream(self) -> tuple[bytes, ...]:
+        """Give the body in pieces."""
+        return (self._content,)
+
+
+class _TooLargeError(Exception):
+    """An answer is larger than any value can be."""
+
+
+def _read_body(raw: Any, url: str) -> bytes:
+    from botocore.exceptions import ConnectionClosedError
+
+    try:
+        body = bytes(raw.read(_wire.MAX_BODY_BYTES + 1))
+        raw.read(1)  # the end itself, with which the connection is free again
+        is_cut = bool(raw.length_remaining)
+    except Exception:  # noqa: BLE001 - whatever it is, the rest did not come
+        body, is_cut = b"", True
+    is_too_large = len(body) > _wire.MAX_BODY_BYTES
+    if is_too_large or is_cut:
+        raw.close()
+        raise _TooLargeError if is_too_large else ConnectionClosedError(endpoint_url=url)
+    return body
 
 
 def find_stand_in() -> str | None:
@@ -355,6 +427,8 @@ def _read_error(error: Exception, *, has_role: bool) -> Outcome:
     if isinstance(error, (exceptions.ConnectionError, exceptions.HTTPClientError)):
         known = error.kwargs
         return Unreached(_endpoint(str(known.get("proxy_url") or known.get("endpoint_url") or "")), name_error(error))
+    if isinstance(error, _TooLargeError):
+        return Unreadable()
     return Unasked(name_error(error), for_credentials=isinstance(error, _list_credentials_errors()))
 
 

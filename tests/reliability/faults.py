@@ -6,46 +6,46 @@ server was asked, or its time is not what the table says, or when an error shows
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import multiprocessing
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, SecretStr
-
-from lambdasecrets import (
-    ResolutionError,
-    ResolveEvent,
-    Secret,
-    SeveralErrors,
-    aresolve,
-    inject_secrets,
-    invocation,
-    resolve,
-)
+from lambdasecrets import resolve
 from lambdasecrets._transports.requests import RequestsTransport
 from lambdasecrets.dev import faults
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore
-from tests.reliability.canary import CANARY, is_shown, watched_logs
-from tests.reliability.machine import PAGE, Context, client_of, say, stamp, table, token_of, write_section
+from tests.reliability.canary import CANARY, watched_logs
+from tests.reliability.credentials import CREDENTIALS_FAULTS, CredentialsEndpoint
+from tests.reliability.hostile import HOSTILE_FAULTS
+from tests.reliability.machine import PAGE, Context, client_of, say, stamp, table, write_section
+from tests.reliability.strikes import STRIKES
+from tests.reliability.ways import NAMES, WAYS, Asking, Batch, One, PasswordRefused, Way, password
 
 Profile = Literal["extension", "agent"]
 ServerName = Literal["extension", "agent", "snapstart"]
 Transport = Literal["lean", "requests", "session"]
-Way = Literal["handler", "async handler", "resolve inside", "aresolve"]
+Place = Literal["server", "credentials", "aws", "process"]
+Reason = Literal["", "fallback", "retry_on", "refresh"]
 SERVERS: tuple[ServerName, ...] = ("extension", "agent", "snapstart")
 """The third is the extension, in an environment that has its token from a credentials endpoint."""
 TRANSPORTS: tuple[Transport, ...] = ("lean", "requests", "session")
 """The third is a Session of the user's."""
-WAYS: tuple[Way, ...] = ("handler", "async handler", "resolve inside", "aresolve")
+WAYS_TO_AWS: tuple[tuple[Reason, Way], ...] = (
+    ("refresh", "resolve inside"),
+    ("refresh", "aresolve"),
+    ("retry_on", "handler"),
+    ("retry_on", "async handler"),
+    *(("fallback", way) for way in WAYS),
+)
+"""Why AWS itself is asked, and how."""
 
 REMAINING_SECONDS = 1.5
 PROMPT_SECONDS = 0.75
@@ -53,6 +53,11 @@ PROMPT_SECONDS = 0.75
 _SHORT_SECONDS = 0.3
 _CELL_SECONDS = 30.0
 _WORKERS = 6
+_TTL_SECONDS = 300.0
+_AWS_CALL = "secretsmanager:GetSecretValue middle"
+
+
+SERVER_FAULTS: Mapping[str, faults.Fault | faults.Refuse] = {**faults.EVERY_FAULT, **HOSTILE_FAULTS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +65,12 @@ class Cell:
     """One square of the matrix.
 
     Attributes:
-        fault: its name in `EVERY_FAULT`.
+        fault: its name in `SERVER_FAULTS`, `CREDENTIALS_FAULTS` or `STRIKES`.
         lasts: whether it goes on for ever, or happens once.
         moment: a name in `MOMENTS`.
         way: how values are asked for.
-        falls_back: whether AWS is asked for what the server cannot serve.
+        aws: why AWS itself is asked, beside the server; empty where it is not.
+        place: what goes wrong: the server, the endpoint that gives out its token, AWS itself, or this process.
     """
 
     fault: str
@@ -73,7 +79,8 @@ class Cell:
     server: ServerName
     transport: Transport
     way: Way = "handler"
-    falls_back: bool = False
+    aws: Reason = ""
+    place: Place = "server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,26 +162,101 @@ ANSWER_TABLE: Mapping[str, tuple[Expected, Expected]] = {
     "no-length": (_value(), _value()),
     # At most once for each connection that was kept alive, then over a new one.
     "drop-kept-alive": (_value(1, 2), _value(1, 4)),
+    # Asked again, alone, on a new connection.
+    "anothers-answer": (_value(2, 2), _at_once("ProtocolError", 2)),
+    "surplus-answer": (_value(), _value()),
+    "informational": (_value(), _value()),
+    "tiny-chunks": (_value(), _value()),
+    "informational-flood": (_LATE, _LATE),
+    "chunk-flood": (_LATE, _LATE),
+    "trailer-flood": (_LATE, _LATE),
 }
-"""DESIGN's table of answers, for every fault of the emulator."""
+"""DESIGN's table of answers, for every fault of the server."""
 
-LEAN_TABLE = {
+LEAN_TABLE: Mapping[str, tuple[Expected, Expected]] = {
     **ANSWER_TABLE,
     # What the lean transport does not understand it asks again, of `requests`.
-    "endless-body": (_value(2, 2), _at_once("ProtocolError", 2)),
-    "no-length": (_value(2, 2), _value(2, 2)),
+    "trailer-flood": (_value(2, 2, REMAINING_SECONDS), _in_time("DeadlineExceededError", 2, 2)),
 }
+
+_NO_TOKEN = _in_time("CredentialsUnavailableError", 0, 0)
+CREDENTIALS_TABLE: Mapping[str, tuple[Expected, Expected]] = {
+    "internal-error": (_value(), _NO_TOKEN),
+    "crowded": (_value(), _NO_TOKEN),
+    "no-token": (_value(), _NO_TOKEN),
+    "reset": (_value(), _NO_TOKEN),
+    "truncated": (_value(), _NO_TOKEN),
+    "latency": (_value(), _value()),
+    "hang": (_value(seconds=REMAINING_SECONDS), _NO_TOKEN),
+}
+"""The same for the endpoint that gives out the token under SnapStart."""
+
+STRIKES_TABLE: Mapping[str, Expected] = {
+    "interrupt": Expected("Interrupted, then value", range(2, 3), REMAINING_SECONDS),
+    "interrupt by an OSError": Expected("InterruptedRead, then value", range(2, 3), REMAINING_SECONDS),
+    "fork": Expected("value, then value", range(2, 3), PROMPT_SECONDS),
+}
+"""The same for what strikes the process: what comes of the invocation that is struck, and of the one after it."""
+
+
+def _from_aws(outcome: str, attempts: int = 1) -> Expected:
+    """Loading boto3's clients is in the time, on a busy machine too."""
+    return Expected(outcome, range(attempts, attempts + 1), REMAINING_SECONDS)
+
+
+_RIGHT, _RIGHT_AGAIN = _from_aws("value"), _from_aws("value", 2)
+_NO_AWS, _AWS_FAILS = _from_aws("AwsUnavailableError", 3), _from_aws("ServerError", 3)
+_AWS_LATE, _AWS_REFUSES, _AWS_NONSENSE = map(_from_aws, ("DeadlineExceededError", "AnswerError", "ProtocolError"))
+
+AWS_TABLE: Mapping[str, tuple[Expected, Expected]] = {
+    "latency": (_RIGHT, _RIGHT),
+    "reset-before-answer": (_RIGHT_AGAIN, _NO_AWS),
+    "reset-inside-answer": (_RIGHT_AGAIN, _NO_AWS),
+    "hang": (_AWS_LATE, _AWS_LATE),
+    "slow-head": (_AWS_LATE, _AWS_LATE),
+    "slow-body": (_AWS_LATE, _AWS_LATE),
+    "not-ready": (_AWS_REFUSES, _AWS_REFUSES),
+    "bad-session-token": (_AWS_REFUSES, _AWS_REFUSES),
+    "bad-token": (_AWS_REFUSES, _AWS_REFUSES),
+    "unresolved": (_AWS_REFUSES, _AWS_REFUSES),
+    "crowded": (_RIGHT_AGAIN, _AWS_FAILS),
+    "internal-error": (_RIGHT_AGAIN, _AWS_FAILS),
+    "bad-gateway": (_RIGHT_AGAIN, _AWS_FAILS),
+    "unavailable": (_RIGHT_AGAIN, _AWS_FAILS),
+    "truncated": (_RIGHT_AGAIN, _NO_AWS),
+    "not-json": (_AWS_NONSENSE, _AWS_NONSENSE),
+    "no-fields": (_AWS_NONSENSE, _AWS_NONSENSE),
+    "huge-body": (_AWS_NONSENSE, _AWS_NONSENSE),
+    "endless-body": (_AWS_NONSENSE, _AWS_NONSENSE),
+    "redirect": (_AWS_REFUSES, _AWS_REFUSES),
+    "chunked": (_RIGHT, _RIGHT),
+    "no-length": (_RIGHT, _RIGHT),
+    "drop-kept-alive": (_RIGHT, _RIGHT),
+}
+"""The same for AWS itself, which boto3 asks."""
 
 
 def expected(cell: Cell) -> Expected:
     """Say what a cell has to come to."""
+    if cell.place == "process":
+        return STRIKES_TABLE[cell.fault]
+    if cell.place == "aws":
+        return _expect_of_aws(cell)
     answers = LEAN_TABLE if cell.transport == "lean" else ANSWER_TABLE
-    row = answers[cell.fault][cell.lasts]
-    if cell.falls_back and row.is_transient:
+    row = (answers if cell.place == "server" else CREDENTIALS_TABLE)[cell.fault][cell.lasts]
+    if cell.aws and row.is_transient:
         # The server has half of the time; what it was asked in it is at most what it would be asked in all.
         return Expected("value", range(row.attempts.stop), row.seconds)
     is_stale = row.is_transient and MOMENTS[cell.moment].serves_stale
     return Expected("stale", row.attempts, row.seconds) if is_stale else row
+
+
+def _expect_of_aws(cell: Cell) -> Expected:
+    """Where AWS gives no newer value the handler's own exception goes on, after the version on trial was asked for."""
+    row = AWS_TABLE[cell.fault][cell.lasts]
+    if cell.aws != "retry_on" or row.outcome == "value":
+        return row
+    return Expected("PasswordRefused", range(row.attempts.start, 2 * row.attempts.start + 1), row.seconds)
 
 
 def off_the_table(cell: Cell, seen: Seen) -> str:
@@ -191,87 +273,6 @@ def off_the_table(cell: Cell, seen: Seen) -> str:
         if not is_right
     ]
     return f"{cell}: {'; '.join(wrong)}" if wrong else ""
-
-
-class Database(BaseModel, frozen=True):
-    """What the secrets hold."""
-
-    name: str
-    password: SecretStr
-
-
-_NAMES = ("before", "middle", "after")
-_Before = Annotated[Database, Secret("before")]
-_Middle = Annotated[Database, Secret("middle")]
-_After = Annotated[Database, Secret("after")]
-_events: list[ResolveEvent] = []
-
-
-class One(BaseModel):
-    """One value."""
-
-    middle: _Middle
-
-
-class Batch(BaseModel):
-    """A batch of values, the one at fault in the middle."""
-
-    before: _Before
-    middle: _Middle
-    after: _After
-
-
-@dataclass(frozen=True, slots=True)
-class Asking:
-    """What is asked for, and how.
-
-    Attributes:
-        way: see `WAYS`.
-        model: what is wanted.
-        options: of the decorator, or of `resolve`.
-    """
-
-    way: Way
-    model: type[One | Batch]
-    options: Mapping[str, Any]
-
-    def ask(self, context: Context) -> list[Database]:
-        """Ask in an invocation; give what came."""
-        found = _BY_WAY[self.way](self.model, context, {**self.options, "on_resolve": _events.append})
-        return [getattr(found, name) for name in type(found).model_fields]
-
-
-def _ask_handler(model: Any, context: Context, options: Mapping[str, Any]) -> Any:
-    def handler(event: object, context: object, *, wanted: Any) -> Any:
-        return wanted
-
-    handler.__annotations__["wanted"] = model
-    return inject_secrets(**options)(handler)(None, context)
-
-
-def _ask_async_handler(model: Any, context: Context, options: Mapping[str, Any]) -> Any:
-    async def handler(event: object, context: object, *, wanted: Any) -> Any:
-        return wanted
-
-    handler.__annotations__["wanted"] = model
-    return asyncio.run(inject_secrets(**options)(handler)(None, context))
-
-
-def _ask_inside(model: Any, context: Context, options: Mapping[str, Any]) -> Any:
-    with invocation(context):
-        return resolve(model, **options)
-
-
-def _ask_in_coroutine(model: Any, context: Context, options: Mapping[str, Any]) -> Any:
-    return asyncio.run(aresolve(model, context=context, **options))
-
-
-_BY_WAY: Mapping[Way, Callable[[Any, Context, Mapping[str, Any]], Any]] = {
-    "handler": _ask_handler,
-    "async handler": _ask_async_handler,
-    "resolve inside": _ask_inside,
-    "aresolve": _ask_in_coroutine,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,70 +314,124 @@ MOMENTS: Mapping[str, Moment] = {
 def every_cell() -> list[Cell]:
     """List the whole matrix: every fault at every moment of every server over every transport.
 
-    The ways take turns, so that each meets every fault, moment, server and transport. Where AWS stands in for the
-    server there is one server and one transport: the others differ in nothing that this adds.
+    The ways take turns, so that each meets every fault, moment, server and transport. Where AWS is asked there is one
+    server and one transport: the others differ in nothing that this adds.
     """
-    squares = product(faults.EVERY_FAULT, (False, True), MOMENTS, SERVERS, TRANSPORTS)
-    cells = [
-        Cell(fault, lasts, moment, server, transport, WAYS[(number + number // len(WAYS)) % len(WAYS)])
-        for number, (fault, lasts, moment, server, transport) in enumerate(squares)
-    ]
+    return [*_list_server_cells(), *_list_credentials_cells(), *_list_strikes(), *_list_fallback_cells(), *_list_aws()]
+
+
+def _list_server_cells() -> Iterator[Cell]:
+    squares = product(SERVER_FAULTS, (False, True), MOMENTS, SERVERS, TRANSPORTS)
+    for number, (fault, lasts, moment, server, transport) in enumerate(squares):
+        yield Cell(fault, lasts, moment, server, transport, WAYS[(number + number // len(WAYS)) % len(WAYS)])
+
+
+def _list_credentials_cells() -> Iterator[Cell]:
+    squares = product(CREDENTIALS_FAULTS, (False, True), ("first", "after stale"), TRANSPORTS)
+    for number, (fault, lasts, moment, transport) in enumerate(squares):
+        way = WAYS[(number + number // len(WAYS)) % len(WAYS)]
+        yield Cell(fault, lasts, moment, "snapstart", transport, way, place="credentials")
+
+
+def _list_strikes() -> Iterator[Cell]:
+    for fault, moment, server, transport, way in product(STRIKES, ("first", "warm"), SERVERS, TRANSPORTS, WAYS):
+        if fault != "fork" or moment == "warm":  # before the first exchange there is nothing to inherit
+            yield Cell(fault, False, moment, server, transport, way, place="process")
+
+
+def _list_fallback_cells() -> Iterator[Cell]:
     # A port that refuses is the stand-in's whole: AWS is behind it too.
-    falling_back = [
-        Cell(fault, lasts=True, moment=moment, server="extension", transport="lean", way=way, falls_back=True)
-        for fault, moment, way in product(faults.EVERY_FAULT, ("first", "in a first batch"), WAYS)
-        if fault != "refuse"
-    ]
-    return [*cells, *falling_back]
+    for fault, moment, way in product(SERVER_FAULTS, ("first", "in a first batch"), WAYS):
+        if fault != "refuse":
+            yield Cell(fault, True, moment, "extension", "lean", way, aws="fallback")
+
+
+def _list_aws() -> Iterator[Cell]:
+    for fault, lasts, (aws, way) in product(faults.EVERY_FAULT, (False, True), WAYS_TO_AWS):
+        if fault != "refuse":
+            yield Cell(fault, lasts, "first", "extension", "lean", way, aws=aws, place="aws")
 
 
 def run(cell: Cell, remaining: float = REMAINING_SECONDS) -> Seen:
     """Play a cell: a server and connections of its own, the prelude, the fault, one invocation."""
-    moment = MOMENTS[cell.moment]
-    options: dict[str, Any] = {"stale_if_error": 60} if moment.serves_stale else {}
-    asking = Asking(cell.way, moment.model, options | ({"fallback": "aws"} if cell.falls_back else {}))
-    profile: Profile = "agent" if cell.server == "agent" else "extension"
+    store, token = MemoryStore(), f"{CANARY}-token"
     with (
-        Emulator(_store(), profile=profile, token=f"{CANARY}-token") as emulator,
-        token_of(emulator.environment(), snapstart=cell.server == "snapstart") as environment,
-        client_of(environment, cell.transport),
+        Emulator(
+            store, profile="agent" if cell.server == "agent" else "extension", token=token, secrets_ttl=_ttl(cell)
+        ) as emulator,
+        CredentialsEndpoint(token) as endpoint,
+        client_of(_environment(cell, emulator, endpoint), cell.transport),
     ):
+        moment = MOMENTS[cell.moment]
+        asking = Asking(cell.way, moment.model, _options(cell))
+        _fill(store, cell)
         moment.prelude(asking, emulator)
         emulator.clear_requests()
-        fault = faults.EVERY_FAULT[cell.fault]
-        match = "" if isinstance(fault, faults.Refuse) else "middle"
-        emulator.inject(fault, times=None if cell.lasts else 1, match=match)
+        _inject(cell, emulator, endpoint)
         context = Context(remaining)
         with watched_logs() as log:
-            outcome, leaks = _outcome(asking, context)
+            if cell.place == "process":
+                outcome, leaks = STRIKES[cell.fault](asking, context, emulator)
+            else:
+                outcome, leaks = asking.ask(context)
         seconds = time.monotonic() - context.began
-        attempts = sum("middle" in record.target for record in emulator.requests)
-        return Seen(outcome, attempts, seconds, leaks or log.leaks > 0)
+        return Seen(outcome, _count_attempts(cell, emulator), seconds, leaks or log.leaks > 0)
 
 
-def _store() -> MemoryStore:
-    store = MemoryStore()
-    for name in _NAMES:
-        store.put_secret(name, {"name": name, "password": f"{CANARY}-{name}"})
-    return store
+def _is_behind(cell: Cell) -> bool:
+    """Tell whether the server has an old value, so that there is something to get from AWS."""
+    return cell.aws in {"retry_on", "refresh"}
 
 
-def _outcome(asking: Asking, context: Context) -> tuple[str, bool]:
-    """Invoke; say what came of it, and whether an error shows a value."""
-    _events.clear()
-    try:
-        got = asking.ask(context)
-    except ResolutionError as error:
-        return _classes(error), is_shown(error)
-    right = all(item.password.get_secret_value() == f"{CANARY}-{item.name}" for item in got)
-    sources = {value.source for value in _events[0].values}
-    return ("stale" if "stale" in sources else "value") if right else "wrong value", False
+def _ttl(cell: Cell) -> float:
+    return _TTL_SECONDS if _is_behind(cell) else 0.0
 
 
-def _classes(error: ResolutionError) -> str:
-    """Name the class; of several errors each class once."""
-    errors = error.errors if isinstance(error, SeveralErrors) else (error,)
-    return " and ".join(sorted({type(item).__name__ for item in errors}))
+def _environment(cell: Cell, emulator: Emulator, endpoint: CredentialsEndpoint) -> dict[str, str]:
+    environment = emulator.environment()
+    return endpoint.lead(environment) if cell.server == "snapstart" else environment
+
+
+def _options(cell: Cell) -> dict[str, Any]:
+    options: dict[Reason, dict[str, Any]] = {
+        "": {"stale_if_error": 60} if MOMENTS[cell.moment].serves_stale else {},
+        "fallback": {"fallback": "aws"},
+        "retry_on": {"retry_on": (PasswordRefused,)},
+        "refresh": {"refresh": True},
+    }
+    return options[cell.aws]
+
+
+def _fill(store: MemoryStore, cell: Cell) -> None:
+    """Put the secrets into the store; before them, where the server is to be behind, old ones into its cache."""
+    if _is_behind(cell):
+        _put(store, "-old")
+        resolve(Batch)
+    _put(store)
+
+
+def _put(store: MemoryStore, suffix: str = "") -> None:
+    for name in NAMES:
+        store.put_secret(name, {"name": name, "password": f"{password(name)}{suffix}"})
+
+
+def _inject(cell: Cell, emulator: Emulator, endpoint: CredentialsEndpoint) -> None:
+    times = None if cell.lasts else 1
+    if cell.place == "credentials":
+        endpoint.inject(CREDENTIALS_FAULTS[cell.fault], times)
+    elif cell.place == "aws":
+        if cell.aws == "fallback":
+            emulator.inject(faults.EVERY_FAULT["unavailable"], times=None, match="/secretsmanager/get")
+        emulator.inject(faults.EVERY_FAULT[cell.fault], times=times, match=_AWS_CALL)
+    elif cell.place == "server":
+        fault = SERVER_FAULTS[cell.fault]
+        emulator.inject(fault, times=times, match="" if isinstance(fault, faults.Refuse) else "middle")
+
+
+def _count_attempts(cell: Cell, emulator: Emulator) -> int:
+    if cell.place == "aws":
+        return sum(record.name == "middle" for record in emulator.requests)
+    return sum("middle" in record.target for record in emulator.requests)
 
 
 def run_all(cells: Sequence[Cell], workers: int = _WORKERS) -> Iterator[tuple[Cell, Seen]]:
@@ -400,15 +455,38 @@ def prepare_worker() -> None:
 
 def report(seen: Mapping[Cell, Seen]) -> list[str]:
     """Write the matrix as lines of Markdown: a row for each fault, the worst of the servers, transports and ways."""
+    return [
+        *table(["asked by", *(f"{server}, {transport}" for server, transport in _PAIRS)], _count_combinations(seen)),
+        *_part(seen, "The server", "server", [*MOMENTS, "fallback"], lambda cell: cell.aws or cell.moment),
+        *_part(seen, "The credentials endpoint", "credentials", ["first", "after stale"], lambda cell: cell.moment),
+        *_part(seen, "AWS itself", "aws", ["fallback", "retry_on", "refresh"], lambda cell: cell.aws),
+        *_part(seen, "The process", "process", ["first", "warm"], lambda cell: cell.moment),
+    ]
+
+
+_PAIRS = tuple(product(SERVERS, TRANSPORTS))
+
+
+def _count_combinations(seen: Iterable[Cell]) -> Iterator[list[object]]:
+    """Say how many cells each way of asking has, of each server, over each transport."""
+    met = Counter((cell.way, cell.aws, cell.server, cell.transport) for cell in seen)
+    for way, aws in sorted({(way, aws) for way, aws, _, _ in met}, key=lambda one: (one[1], WAYS.index(one[0]))):
+        name = f"{way}, `{aws}`" if aws else way
+        yield [name, *(met[way, aws, server, transport] or "" for server, transport in _PAIRS)]
+
+
+def _part(
+    seen: Mapping[Cell, Seen], title: str, place: Place, columns: Sequence[str], column_of: Callable[[Cell], str]
+) -> list[str]:
     squares: dict[tuple[str, bool], dict[str, list[Seen]]] = defaultdict(lambda: defaultdict(list))
     for cell, found in seen.items():
-        if not cell.falls_back:
-            squares[cell.fault, cell.lasts][cell.moment].append(found)
+        if cell.place == place:
+            squares[cell.fault, cell.lasts][column_of(cell)].append(found)
     rows = [
-        [f"`{fault}`", "lasts" if lasts else "once", *(_square(row.get(moment, [])) for moment in MOMENTS)]
+        [f"`{fault}`", "lasts" if lasts else "once", *(_square(row.get(column, [])) for column in columns)]
         for (fault, lasts), row in squares.items()
     ]
-    return table(["fault", "", *MOMENTS], rows)
+    return ["", f"### {title}", "", *table(["fault", "", *columns], rows)] if rows else []
 
 
 def _square(found: Iterable[Seen]) -> str:
@@ -427,18 +505,30 @@ def main(page: Path = PAGE, cells: Sequence[Cell] | None = None, workers: int = 
     wanted = every_cell() if cells is None else cells
     began = time.monotonic()
     seen: dict[Cell, Seen] = {}
-    wrong: list[str] = []
+    disturbed: list[Cell] = []
     for cell, found in run_all(wanted, workers):
         seen[cell] = found
-        wrong += filter(None, [off_the_table(cell, found)])
+        if may_be_disturbed(cell, found):
+            disturbed.append(cell)
+            say(f"Once more, alone: {off_the_table(cell, found)}")
         if len(seen) % 48 == 0 or len(seen) == len(wanted):
-            say(f"{len(seen)} of {len(wanted)} cells, {len(wrong)} off the table, {time.monotonic() - began:.0f} s")
+            say(f"{len(seen)} of {len(wanted)} cells, {time.monotonic() - began:.0f} s")
+    seen.update(run_all(disturbed, 1))
+    wrong = list(filter(None, (off_the_table(cell, found) for cell, found in seen.items())))
     lines = report(seen)
-    summary = f"{len(seen)} cells in {time.monotonic() - began:.0f} s: {len(wrong)} cells off the table."
+    summary = (
+        f"{len(seen)} cells in {time.monotonic() - began:.0f} s, {len(disturbed)} of them once more, alone: "
+        f"{len(wrong)} cells off the table."
+    )
     for line in [*lines, *wrong, summary]:
         say(line)
     write_section(page, "faults", [f"Measured {stamp()}: **{summary}**", "", *lines])
     return 1 if wrong else 0
+
+
+def may_be_disturbed(cell: Cell, seen: Seen) -> bool:
+    """Tell whether a cell is off the table by something that other cells at the same time can cause: time."""
+    return bool(off_the_table(cell, seen)) and not seen.leaks and seen.outcome != "wrong value"
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import sys
@@ -15,8 +14,6 @@ from pathlib import Path
 import requests
 
 from lambdasecrets import _resolver, use_session
-from lambdasecrets.dev._emulator.http_server import Connection
-from tests.serving import answer, serving
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 
@@ -57,26 +54,6 @@ def client_of(environment: Mapping[str, str], transport: str) -> Iterator[None]:
             session.close()
         os.environ.clear()
         os.environ.update(before)
-
-
-@contextmanager
-def token_of(environment: Mapping[str, str], *, snapstart: bool) -> Iterator[dict[str, str]]:
-    """Give an environment that leads to a server; under SnapStart its token comes from an endpoint."""
-    if not snapstart:
-        yield dict(environment)
-        return
-    token = environment["AWS_SESSION_TOKEN"]
-    body = json.dumps({"AccessKeyId": "made-up", "SecretAccessKey": "made-up", "Token": token}).encode()
-
-    def serve(connection: Connection) -> None:
-        while connection.read_request() is not None:
-            connection.send(answer(body))
-
-    with serving(serve) as server:
-        endpoint = f"http://127.0.0.1:{server.port}/credentials"
-        yield {name: value for name, value in environment.items() if name != "AWS_SESSION_TOKEN"} | {
-            "AWS_CONTAINER_CREDENTIALS_FULL_URI": endpoint
-        }
 
 
 def stamp() -> str:

@@ -36,14 +36,17 @@ from lambdasecrets.dev import faults
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import StoredParameter, StoredSecret
 from tests.reliability.canary import CANARY, LogWatch, is_shown, watched_logs
-from tests.reliability.faults import Profile, ServerName, Transport
-from tests.reliability.machine import PAGE, Context, client_of, say, stamp, table, token_of, write_section
+from tests.reliability.credentials import CREDENTIALS_FAULTS, CredentialsEndpoint
+from tests.reliability.faults import ServerName, Transport
+from tests.reliability.hostile import AnothersAnswer, Informational, SurplusAnswer
+from tests.reliability.machine import PAGE, Context, client_of, say, stamp, table, write_section
+from tests.reliability.ways import PasswordRefused
 
-THREADS = 16
 ROTATION_SECONDS = 0.05
 TTL_SECONDS = 0.2
 _CONNECTION_AGE_SECONDS = 2.0
 _FAULT_EVERY_SECONDS = 0.02
+_ELSEWHERE_EVERY = 5
 _REFUSE_SECONDS = 0.1
 _REFUSE_PER_MILLE = 5
 _REMAINING_SECONDS = (0.35, 0.6, 1.0)
@@ -99,6 +102,33 @@ def _now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
+class Leg:
+    """One part of the run.
+
+    Attributes:
+        invocations: how many.
+        seconds: for how long at most; then it has failed.
+        growth: bytes that the process may grow by after its warm-up.
+        threads: how many invoke at the same time.
+        asks_aws: whether AWS itself is asked, by `retry_on`, `refresh` and `fallback`.
+    """
+
+    server: ServerName
+    transport: Transport
+    invocations: int
+    seconds: float
+    growth: int = 4 * _MIB
+    threads: int = 16
+    asks_aws: bool = False
+
+    @property
+    def title(self) -> str:
+        """What it is, as a heading says it."""
+        also = ", and AWS itself" if self.asks_aws else ""
+        return f"The {self.server}, over the {self.transport} transport{also}"
+
+
+@dataclass(frozen=True, slots=True)
 class Played:
     """What the server's process did.
 
@@ -111,45 +141,68 @@ class Played:
     leaks: int
 
 
-def serve(link: Connection, profile: Profile, seed: int) -> None:
+def serve(link: Connection, leg: Leg, seed: int) -> None:
     """Serve rotating values and inject random faults, until the other end of the link says that it is enough.
 
     Sends the environment that leads here, and at the end what was `Played`.
     """
-    dice = Random(seed)  # noqa: S311 - chance, not secrecy
+    dice, token = Random(seed), f"{CANARY}-token"  # noqa: S311 - chance, not secrecy
     with (
         watched_logs() as log,
         Emulator(
             RotatingStore(),
-            profile=profile,
-            token=f"{CANARY}-token",
+            profile="agent" if leg.server == "agent" else "extension",
+            token=token,
             secrets_ttl=TTL_SECONDS,
             parameters_ttl=TTL_SECONDS,
             max_connection_age=_CONNECTION_AGE_SECONDS,
         ) as emulator,
+        CredentialsEndpoint(token) as endpoint,
     ):
-        link.send(emulator.environment())
+        environment = emulator.environment()
+        link.send(endpoint.lead(environment) if leg.server == "snapstart" else environment)
         injected = 0
         while not link.poll(_FAULT_EVERY_SECONDS):
-            emulator.inject(drawn(dice))
+            emulator.inject(draw_fault(dice))
             injected += 1
+            if injected % _ELSEWHERE_EVERY == 0:
+                injected += _strike_elsewhere(leg, dice, emulator, endpoint)
     link.send(Played(injected, log.leaks))
 
 
-def drawn(dice: Random) -> faults.Fault | faults.Refuse:
+def _strike_elsewhere(leg: Leg, dice: Random, emulator: Emulator, endpoint: CredentialsEndpoint) -> int:
+    """Let something go wrong with AWS itself, or with the endpoint that gives out the token; say how often it was."""
+    if leg.server == "snapstart":
+        endpoint.inject(dice.choice(list(CREDENTIALS_FAULTS.values())), 1)
+        return 1
+    if leg.asks_aws:
+        emulator.inject(dice.choice(_LIKELY_FAULTS), match="secretsmanager:GetSecretValue")
+        return 1
+    return 0
+
+
+_LIKELY_FAULTS: Sequence[faults.Fault] = (
+    *(fault for fault in faults.EVERY_FAULT.values() if not isinstance(fault, faults.Refuse)),
+    # Of every secret and parameter: another one that does not exist.
+    AnothersAnswer("soak/", "soot/"),
+    SurplusAnswer("soak/", "soot/"),
+    Informational(),
+    faults.Chunked(size=1),
+)
+
+
+def draw_fault(dice: Random) -> faults.Fault | faults.Refuse:
     """Draw a fault."""
     # Rarely: this one strikes every connection at once.
-    if dice.randrange(1000) < _REFUSE_PER_MILLE:
-        return faults.Refuse(_REFUSE_SECONDS)
-    return dice.choice([fault for fault in faults.EVERY_FAULT.values() if not isinstance(fault, faults.Refuse)])
+    return faults.Refuse(_REFUSE_SECONDS) if dice.randrange(1000) < _REFUSE_PER_MILLE else dice.choice(_LIKELY_FAULTS)
 
 
 @contextmanager
-def server(profile: Profile, seed: int) -> Iterator[tuple[Mapping[str, str], Callable[[], Played]]]:
+def server(leg: Leg, seed: int) -> Iterator[tuple[Mapping[str, str], Callable[[], Played]]]:
     """Run `serve` in a process of its own: give the environment that leads there, and what ends it."""
     spawn = multiprocessing.get_context("spawn")
     ours, theirs = spawn.Pipe()
-    process = spawn.Process(target=serve, args=(theirs, profile, seed), daemon=True)
+    process = spawn.Process(target=serve, args=(theirs, leg, seed), daemon=True)
     process.start()
 
     def stop() -> Played:
@@ -194,10 +247,6 @@ class Batch(BaseModel):
     second: Annotated[Login, Secret("soak/2")]
     third: Annotated[Login, Secret("soak/3")]
     fourth: Annotated[Login, Secret("soak/4")]
-
-
-class PasswordRefused(Exception):  # noqa: N818 - what a database would say
-    """A login failed."""
 
 
 @inject_secrets
@@ -263,6 +312,29 @@ def _in_coroutine(event: dict[str, bool], context: object) -> Got:
     return {"soak/coroutine": asyncio.run(aresolve(Secret("soak/coroutine"), Login, context=context))}
 
 
+_tenants = count()
+
+
+def _tenant(event: dict[str, bool], context: object) -> Got:
+    """Ask for a name that is made at run time, another one each time."""
+    name = f"soak/tenant-{next(_tenants)}"
+    return {name: resolve(Secret(name), Login, context=context)}
+
+
+@inject_secrets(fallback="aws")
+def _falling_back(event: dict[str, bool], context: object, *, login: Annotated[Login, Secret("soak/fallback")]) -> Got:
+    return {"soak/fallback": login}
+
+
+def _refreshed(event: dict[str, bool], context: object) -> Got:
+    return {"soak/refreshed": resolve(Secret("soak/refreshed"), Login, context=context, refresh=True)}
+
+
+def _refreshed_in_coroutine(event: dict[str, bool], context: object) -> Got:
+    name = "soak/coroutine-refreshed"
+    return {name: asyncio.run(aresolve(Secret(name), Login, context=context, refresh=True))}
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of invocation.
@@ -284,6 +356,7 @@ _KINDS = (
     Kind(_async),
     Kind(_inside),
     Kind(_in_coroutine),
+    Kind(_tenant),
 )
 KINDS: Mapping[str, Sequence[Kind]] = {
     "extension": (*_KINDS, Kind(_parameters)),
@@ -291,6 +364,7 @@ KINDS: Mapping[str, Sequence[Kind]] = {
     "agent": (*_KINDS, Kind(_retried)),
     "snapstart": (*_KINDS, Kind(_parameters)),
 }
+KINDS_OF_AWS = (Kind(_retried), Kind(_falling_back), Kind(_refreshed), Kind(_refreshed_in_coroutine))
 
 
 @dataclass(slots=True)
@@ -417,27 +491,12 @@ def size() -> Size:
     return Size(pages * os.sysconf("SC_PAGE_SIZE"), threading.active_count(), len(files))
 
 
-@dataclass(frozen=True, slots=True)
-class Leg:
-    """One part of the run.
-
-    Attributes:
-        invocations: how many.
-        seconds: for how long at most; then it has failed.
-        growth: bytes that the process may grow by after its warm-up.
-    """
-
-    server: ServerName
-    transport: Transport
-    invocations: int
-    seconds: float
-    growth: int = 4 * _MIB
-
-
 LEGS = (
     Leg("extension", "lean", 100_000, 240.0),
     Leg("agent", "requests", 40_000, 180.0),
     Leg("snapstart", "session", 20_000, 120.0),
+    # boto3 makes its clients anew for every batch: some 30 ms each.
+    Leg("extension", "lean", 1_500, 150.0, threads=4, asks_aws=True),
 )
 
 
@@ -495,7 +554,7 @@ class Figures:
         before, warm, end, closed = self.sizes
         errors = {name: number for name, number in self.tally.outcomes.most_common() if name != "value"}
         return [
-            ("invocations, threads, time", f"{self.invocations:,}, {THREADS}, {self.seconds:.0f} s"),
+            ("invocations, threads, time", f"{self.invocations:,}, {self.leg.threads}, {self.seconds:.0f} s"),
             ("faults injected", f"{self.played.faults:,}"),
             ("invocations that got their values", f"{self.tally.outcomes['value']:,}"),
             ("invocations that ended in an error", ", ".join(f"{name} {number}" for name, number in errors.items())),
@@ -514,27 +573,25 @@ class Figures:
         return f"{len(self.tally.overruns)}, {self.longest_stall * 1000:.0f} ms"
 
 
-def run(leg: Leg, threads: int = THREADS, seed: int = 1) -> Figures:
+def run(leg: Leg, seed: int = 1) -> Figures:
     """Run a leg."""
     RequestsTransport().close()  # loads what the lean transport's first fallback would load: a cold start's cost
     began, turns = time.monotonic(), count()
     ends = began + leg.seconds
-    tallies = [Tally() for _ in range(threads)]
+    tallies = [Tally() for _ in range(leg.threads)]
 
     def work(tally: Tally, dice: Random) -> None:
-        kinds = KINDS[leg.server]
+        kinds = KINDS_OF_AWS if leg.asks_aws else KINDS[leg.server]
         while next(turns) < leg.invocations and time.monotonic() < ends:
             event = {"is_refused": dice.randrange(100) < _REJECTED_PER_CENT}
             tally.invoke(dice.choice(kinds), event, dice.choice(_REMAINING_SECONDS))
 
-    profile: Profile = "agent" if leg.server == "agent" else "extension"
-    is_snapstart = leg.server == "snapstart"
-    with server(profile, seed) as (led, stop), token_of(led, snapstart=is_snapstart) as environment:
+    with server(leg, seed) as (environment, stop):
         before = size()
         with watched_logs() as log, Metronome() as metronome:
             # The client knows the server's TTL from the environment, as in Lambda: it decides how a wave is sent.
             ttl = dict.fromkeys(("SECRETS_MANAGER_TTL", "SSM_PARAMETER_STORE_TTL"), str(TTL_SECONDS))
-            with client_of({**environment, **ttl}, leg.transport), ThreadPoolExecutor(threads) as pool:
+            with client_of({**environment, **ttl}, leg.transport), ThreadPoolExecutor(leg.threads) as pool:
                 done = [pool.submit(work, tally, Random(seed + at)) for at, tally in enumerate(tallies)]  # noqa: S311
                 warm = _watched(leg, tallies, lambda: all(future.done() for future in done))
                 end = size()
@@ -573,9 +630,8 @@ def main(page: Path = PAGE, legs: Sequence[Leg] = LEGS) -> int:
     wrong: list[str] = []
     for leg in legs:
         figures = run(leg)
-        title = f"The {leg.server}, over the {leg.transport} transport"
-        lines += ["", f"### {title}", "", *table(["", "measured"], figures.rows())]
-        wrong += [f"{title}: {problem}" for problem in figures.problems()]
+        lines += ["", f"### {leg.title}", "", *table(["", "measured"], figures.rows())]
+        wrong += [f"{leg.title}: {problem}" for problem in figures.problems()]
     for line in [*lines, *wrong]:
         say(line)
     write_section(page, "soak", [f"Measured {stamp()}.", *lines])

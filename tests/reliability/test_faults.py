@@ -10,34 +10,65 @@ from lambdasecrets import DeadlineExceededError, Subject
 from lambdasecrets.dev.faults import EVERY_FAULT
 from tests.reliability import faults, machine
 from tests.reliability.canary import CANARY, is_shown, watched_logs
-from tests.reliability.faults import Cell, Seen, expected, off_the_table
+from tests.reliability.credentials import CREDENTIALS_FAULTS
+from tests.reliability.faults import SERVER_FAULTS, Cell, Seen, expected, off_the_table
+from tests.reliability.hostile import HOSTILE_FAULTS
+from tests.reliability.strikes import STRIKES
+from tests.reliability.ways import WAYS
 
 SHORT_SECONDS = 0.6
 CELLS = faults.every_cell()
-# Every fault that lasts, each at another moment, of another server, over another transport than its neighbours.
+
+
+def pick(place: str, fault: str, number: int) -> Cell:
+    """Give one cell of a fault, each time another moment, server, transport and way."""
+    found = [cell for cell in CELLS if (cell.place, cell.fault) == (place, fault) and not cell.aws]
+    lasting = [cell for cell in found if cell.lasts] or found
+    return lasting[7 * number % len(lasting)]
+
+
 SAMPLE = [
-    next(cell for cell in CELLS[number % 20 :: 20] if cell.fault == fault and cell.lasts)
-    for number, fault in enumerate(EVERY_FAULT)
+    *(pick("server", fault, number) for number, fault in enumerate(SERVER_FAULTS)),
+    *(pick("credentials", fault, number) for number, fault in enumerate(CREDENTIALS_FAULTS)),
+    *(pick("process", fault, number) for number, fault in enumerate(STRIKES)),
 ]
+"""Every fault, each at another moment, of another server, over another transport than its neighbours."""
 VALUE = Cell("chunked", lasts=False, moment="first", server="agent", transport="lean")
 ERROR = Cell("not-json", lasts=False, moment="first", server="agent", transport="lean")
+STRUCK = Cell("fork", lasts=False, moment="warm", server="agent", transport="lean", place="process")
+FROM_AWS = [
+    Cell(fault, lasts=lasts, moment="first", server="extension", transport="lean", way=way, aws=aws, place="aws")
+    for fault, lasts in (("no-length", False), ("redirect", True))
+    for aws, way in faults.WAYS_TO_AWS[1::2]
+]
 PAGE = "<!-- faults -->\n<!-- /faults -->\n"
 
 
-def test_the_table_has_every_fault() -> None:
-    """A fault that the emulator learns must get its row, and every square of the matrix is a cell."""
-    assert EVERY_FAULT.keys() == faults.ANSWER_TABLE.keys() == faults.LEAN_TABLE.keys()
-    squares = {(cell.fault, cell.lasts, cell.moment, cell.server, cell.transport) for cell in CELLS}
-    assert len(squares) == len(EVERY_FAULT) * 2 * len(faults.MOMENTS) * 3 * 3
+def test_the_tables_have_every_fault() -> None:
+    """A fault that is learnt must get its row."""
+    assert {*EVERY_FAULT, *HOSTILE_FAULTS} == faults.ANSWER_TABLE.keys() == faults.LEAN_TABLE.keys()
+    assert CREDENTIALS_FAULTS.keys() == faults.CREDENTIALS_TABLE.keys()
+    assert STRIKES.keys() == faults.STRIKES_TABLE.keys()
+    assert EVERY_FAULT.keys() - {"refuse"} == faults.AWS_TABLE.keys()
+
+
+def test_every_square_is_a_cell() -> None:
+    """Each way of asking meets each fault, moment, server and transport; AWS is asked for each reason."""
+    plain = [cell for cell in CELLS if cell.place == "server" and not cell.aws]
+    squares = {(cell.fault, cell.lasts, cell.moment, cell.server, cell.transport) for cell in plain}
+    assert len(squares) == len(SERVER_FAULTS) * 2 * len(faults.MOMENTS) * 3 * 3
     for number, part in enumerate((faults.MOMENTS, faults.SERVERS, faults.TRANSPORTS)):
-        met = {(cell.way, cell.fault, (cell.moment, cell.server, cell.transport)[number]) for cell in CELLS}
-        assert len(met) == len(faults.WAYS) * len(EVERY_FAULT) * len(part)
+        met = {(cell.way, cell.fault, (cell.moment, cell.server, cell.transport)[number]) for cell in plain}
+        assert len(met) == len(WAYS) * len(SERVER_FAULTS) * len(part)
+    assert len({(cell.way, cell.server, cell.transport) for cell in plain}) == len(WAYS) * 3 * 3
+    assert {(cell.aws, cell.way) for cell in CELLS if cell.place == "aws"} == set(faults.WAYS_TO_AWS)
+    assert len(CELLS) == len(set(CELLS))
 
 
-@pytest.mark.parametrize("cell", SAMPLE, ids=str)
+@pytest.mark.parametrize("cell", [*SAMPLE, *FROM_AWS], ids=str)
 def test_a_fault_ends_as_the_table_says(cell: Cell) -> None:
     """A fault that lasts has the outcome and the number of attempts that the table of answers gives it."""
-    seen = faults.run(cell, SHORT_SECONDS)
+    seen = faults.run(cell, faults.REMAINING_SECONDS if cell.aws else SHORT_SECONDS)
     # The time is measured by `make faults`, where nothing else runs.
     assert off_the_table(cell, Seen(seen.outcome, seen.attempts, 0.0, seen.leaks)) == ""
 
@@ -63,18 +94,32 @@ def test_what_is_off_the_table_is_told() -> None:
 def test_the_matrix_is_printed_and_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A run plays its cells in processes of their own, and says of each row what came of it."""
+    """A run plays its cells in processes of their own, and says of each combination and each row what came of it."""
     page = tmp_path / "page.md"
     page.write_text(PAGE, encoding="utf-8")
     monkeypatch.setattr(faults, "stamp", lambda: "today")
 
-    assert faults.main(page, [VALUE, ERROR], workers=1) == 0
+    assert faults.main(page, [VALUE, ERROR, STRUCK, FROM_AWS[0]], workers=1) == 0
     text = page.read_text(encoding="utf-8")
-    assert text.startswith("<!-- faults -->\n\nMeasured today: **2 cells in ")
-    assert ": 0 cells off the table.**\n\n| fault |  | first | warm | after stale |" in text
+    assert text.startswith("<!-- faults -->\n\nMeasured today: **4 cells in ")
+    assert ": 0 cells off the table.**\n\n| asked by | extension, lean | extension, requests |" in text
+    assert "| handler |  |  |  | 3 |" in text
+    assert "| aresolve, `refresh` | 1 |" in text
+    assert "### The server\n\n| fault |  | first | warm | after stale |" in text
     assert "| `chunked` | once | value, asked 1, " in text
     assert "| `not-json` | once | ProtocolError, asked 1, " in text
-    assert "2 of 2 cells, 0 off the table, " in capsys.readouterr().out
+    assert "### The process\n" in text
+    assert "### The credentials endpoint" not in text
+    assert "4 of 4 cells, " in capsys.readouterr().out
+
+
+OTHER = Cell("chunked", lasts=False, moment="first", server="agent", transport="requests")
+
+
+def replay(monkeypatch: pytest.MonkeyPatch, *runs: dict[Cell, Seen]) -> None:
+    """Let each run see what is given."""
+    left = iter(runs)
+    monkeypatch.setattr(faults, "run_all", lambda cells, workers: next(left).items())
 
 
 def test_a_cell_off_the_table_is_a_failure(
@@ -83,13 +128,32 @@ def test_a_cell_off_the_table_is_a_failure(
     """The run fails where a cell is not as expected, and names it; squares that differ show what they had."""
     page = tmp_path / "page.md"
     page.write_text(PAGE, encoding="utf-8")
-    other = Cell("chunked", lasts=False, moment="first", server="agent", transport="requests")
-    played = [(VALUE, Seen("value", 1, 0.1)), (other, Seen("value", 2, 0.2))]
-    monkeypatch.setattr(faults, "run_all", lambda cells, workers: iter(played))
+    off = {OTHER: Seen("value", 2, 0.2)}
+    replay(monkeypatch, {VALUE: Seen("value", 1, 0.1)} | off, off)
 
-    assert faults.main(page, [VALUE, other]) == 1
-    assert f"{other}: attempts 2, not in range(1, 2)" in capsys.readouterr().out
+    assert faults.main(page, [VALUE, OTHER]) == 1
+    assert f"{OTHER}: attempts 2, not in range(1, 2)" in capsys.readouterr().out
     assert "| `chunked` | once | value, asked 1-2, 200 ms |" in page.read_text(encoding="utf-8")
+
+
+def test_a_disturbed_cell_is_played_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is off the table while other cells are played counts as it is when played alone, and the page says so."""
+    page = tmp_path / "page.md"
+    page.write_text(PAGE, encoding="utf-8")
+    replay(monkeypatch, {VALUE: Seen("value", 1, 9.0)}, {VALUE: Seen("value", 1, 0.1)})
+
+    assert faults.main(page, [VALUE]) == 0
+    assert f"Once more, alone: {VALUE}: seconds 9.000, not at most 0.75" in capsys.readouterr().out
+    assert "1 of them once more, alone: 0 cells off the table." in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("seen", [Seen("wrong value", 1, 0.1), Seen("value", 1, 0.1, leaks=True)], ids=str)
+def test_a_leak_and_a_wrong_value_count_at_once(seen: Seen) -> None:
+    """No other cell explains a wrong value or a leak: it is not played once more."""
+    assert off_the_table(VALUE, seen)
+    assert not faults.may_be_disturbed(VALUE, seen)
 
 
 def test_a_worker_is_quiet() -> None:

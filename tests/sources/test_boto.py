@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from lambdasecrets.errors import Subject
 from tests.serving import answer, repeating, serving
 
 SECONDS = 30.0
+ENDLESS_BYTES = 64 * 1024 * 1024  # much more than the kernel takes for a client that reads no more
+BLOCK_BYTES = 64 * 1024
 OWN_ROLE = "arn:aws:iam::123456789012:role/own"
 OTHER_ROLE = "arn:aws:iam::999988887777:role/other"
 THIRD_ROLE = "arn:aws:iam::111122223333:role/third"
@@ -269,6 +271,36 @@ def test_an_endpoint_that_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -
         got = fetch(Secret("s"))
     assert isinstance(got, errors.AwsUnavailableError)
     assert got.endpoint == f"http://127.0.0.1:{server.port}"
+
+
+# --- What is read of an answer --------------------------------------------------------------------------------------
+
+
+def test_an_answer_that_is_cut_is_asked_for_again(emulator: Emulator, store: MemoryStore) -> None:
+    """An answer that is shorter than it says is no answer: it could pass for one without a value."""
+    store.put_secret("s", "whole")
+    emulator.inject(faults.Truncated(), match="secretsmanager:GetSecretValue")
+    assert text(fetch(Secret("s"))) == "whole"
+    assert len(emulator.requests) == 2
+
+
+@pytest.mark.parametrize("framing", ["", f"Content-Length: {ENDLESS_BYTES}\r\n"])
+def test_reads_no_more_than_a_value_can_have(monkeypatch: pytest.MonkeyPatch, framing: str) -> None:
+    """A body without an end is left where it is too large, long before it is read."""
+    sent: list[int] = []
+
+    def serve(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(f"HTTP/1.1 200 OK\r\n{framing}\r\n".encode())
+        with suppress(OSError):
+            while sum(sent) < ENDLESS_BYTES:
+                connection.send(b"x" * BLOCK_BYTES)
+                sent.append(BLOCK_BYTES)
+
+    with serving(serve) as server:
+        lead_to(f"http://127.0.0.1:{server.port}", monkeypatch)
+        assert isinstance(fetch(Secret("s")), errors.ProtocolError)
+    assert sum(sent) < ENDLESS_BYTES
 
 
 @pytest.mark.parametrize(
