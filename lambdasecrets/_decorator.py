@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from functools import lru_cache, wraps
-from typing import TYPE_CHECKING, Any, Concatenate, Literal, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, Protocol, TypeVar, cast, overload
 
 from lambdasecrets._compiled import CompiledPlan
 from lambdasecrets._handler_call import HandlerCall, Injection, plan_lookup, run_in_thread
 from lambdasecrets._hiding import register_boundary
 from lambdasecrets._invocation import clean_error, find_invocation
 from lambdasecrets._resolver import Arguments, Lookup, OnResolve, find_resolver
-from lambdasecrets._settings import Options
+from lambdasecrets._settings import EXPECTED_KINDS, Options
 from lambdasecrets._signature import handler_plan, publish, value_plan
 from lambdasecrets.errors import DeclarationError, ResolutionError, SettingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection
 
     from lambdasecrets._declarations import Declaration, Parameter, Secret
 
@@ -122,7 +123,7 @@ def inject_secrets(
         ResolutionError: at an invocation; see `lambdasecrets.errors` for the tree.
     """
     _check_options(inject_secrets, unknown)
-    kinds = None if retry_on is None else tuple(retry_on)
+    kinds = None if retry_on is None else _list_kinds(retry_on)
     options = Options(timeout, max_age, stale_if_error, kinds, fallback).check()
     _check_observer(on_resolve)
 
@@ -137,6 +138,12 @@ def _check_options(function: Callable[..., Any], unknown: Collection[str]) -> No
         from lambdasecrets import _hints  # noqa: PLC0415 - only for mistakes
 
         raise DeclarationError(*_hints.describe_unknown_option(function, unknown))
+
+
+def _list_kinds(retry_on: object) -> tuple[type[Exception], ...]:
+    if not isinstance(retry_on, Iterable):  # one class, as `except` takes it
+        raise SettingError("retry_on", EXPECTED_KINDS)
+    return tuple(cast("Iterable[type[Exception]]", retry_on))
 
 
 def _check_observer(on_resolve: object) -> None:

@@ -12,8 +12,7 @@ from lambdasecrets._hiding import Hidden, list_carried
 from lambdasecrets._invocation import Invocation, Scope
 from lambdasecrets._resolver import Arguments, Lookup, find_resolver
 from lambdasecrets._settings import Options, read_limits
-from lambdasecrets._sources.answers import make_late_error
-from lambdasecrets.errors import EventLoopError, ResolutionError, combine
+from lambdasecrets.errors import EventLoopError, ResolutionError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -254,14 +253,7 @@ async def run_in_thread(resolve: Callable[[Lookup], Any], lookup: Lookup, *, or_
     except RuntimeError:
         raise EventLoopError from None
     outcome = await _find_crew().run(partial(resolve, lookup), lookup.deadline)
-    return _make_late_outcome(lookup) if outcome is None and or_late else outcome
-
-
-def _make_late_outcome(lookup: Lookup) -> ResolutionError:
-    batch = lookup.make_batch()
-    if isinstance(batch, ResolutionError):
-        return batch
-    return combine([make_late_error(request, lookup.deadline) for request in batch.requests])
+    return find_resolver().conclude(lookup) if outcome is None and or_late else outcome
 
 
 def plan_lookup(

@@ -14,6 +14,7 @@ from lambdasecrets._clock import read_moment
 from lambdasecrets._compiled import ABSENT, Batch, CompiledPlan
 from lambdasecrets._memory import TRANSIENT, Fingerprint, Memory, SourcedValue
 from lambdasecrets._signature import is_nullable
+from lambdasecrets._sources.answers import make_late_error
 from lambdasecrets._sources.local import LocalSource, Server
 from lambdasecrets._sources.request import RawValue
 from lambdasecrets._transports import sockets
@@ -132,9 +133,12 @@ class Lookup:
         on_resolve: told what happened.
         skip: parameters that the caller gave.
         tenant_id: the tenant of the invocation.
+
+    Attributes:
+        is_given_up: whether nobody waits for it any more.
     """
 
-    __slots__ = ("compiled", "deadline", "limits", "on_resolve", "skip", "tenant_id")
+    __slots__ = ("compiled", "deadline", "is_given_up", "limits", "on_resolve", "skip", "tenant_id")
 
     def __init__(
         self,
@@ -147,7 +151,7 @@ class Lookup:
         tenant_id: str | None = None,
     ) -> None:
         self.compiled, self.limits, self.deadline = compiled, limits, deadline
-        self.on_resolve, self.skip, self.tenant_id = on_resolve, skip, tenant_id
+        self.on_resolve, self.skip, self.tenant_id, self.is_given_up = on_resolve, skip, tenant_id, False
 
     def renew(self, deadline: Deadline) -> Lookup:
         """Give the same resolve with another deadline."""
@@ -200,6 +204,11 @@ class Resolver:
     def resolve_with(self, lookup: Lookup, pending: Mapping[str, RawValue]) -> Arguments | ResolutionError:
         """Resolve what a plan declares, with some values on trial, of which nothing is remembered."""
         return self._resolve(lookup, partial(self._gather_beside, pending))
+
+    def conclude(self, lookup: Lookup) -> Arguments | ResolutionError:
+        """Give what a resolve comes to whose time passed before it had an outcome: it is given up, and not told of."""
+        lookup.is_given_up = True
+        return self._resolve(lookup.renew(lookup.deadline), self._gather_late)
 
     def _resolve(self, lookup: Lookup, gather: _Gather) -> Arguments | ResolutionError:
         began = read_moment()
@@ -310,6 +319,16 @@ class Resolver:
         others = [request for request in requests if request.path not in pending]
         outcomes = self._gather(others, lookup, began) if others else {}
         return outcomes | {path: SourcedValue(raw, "aws", changed=True) for path, raw in pending.items()}
+
+    def _gather_late(self, requests: Sequence[Request], lookup: Lookup, began: Moment) -> _Outcomes:
+        """Take from memory what it has. What would have to be asked for is late: the last good value may serve."""
+        memory, ages = self._find_place().memory, lookup.limits.ages
+        outcomes: _Outcomes = {**memory.look_up(requests, ages.fresh, began, from_aws=lookup.limits.fallback)}
+        for request in requests:
+            if request.path not in outcomes:
+                late = make_late_error(request, lookup.deadline)
+                outcomes[request.path] = memory.record(request, late, ages, began)
+        return outcomes
 
     def _fetch_locally(
         self, place: _Place, asked: Sequence[Request], deadline: Deadline, began: Moment
@@ -427,7 +446,7 @@ def _report(
     lookup: Lookup, batch: Batch, outcomes: _Outcomes, outcome: Arguments | ResolutionError, began: Moment
 ) -> Arguments | ResolutionError:
     """Give the outcome, after who wants to know of it was told."""
-    if lookup.on_resolve is not None or OBSERVERS or _log.is_debugging():
+    if (lookup.on_resolve is not None or OBSERVERS or _log.is_debugging()) and not lookup.is_given_up:
         error = outcome if isinstance(outcome, ResolutionError) else None
         milliseconds = (monotonic() - began.monotonic) * 1000
         owner = lookup.compiled.plan.owner

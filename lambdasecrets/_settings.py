@@ -42,6 +42,7 @@ _TOKEN_VARIABLES = ("AWS_TOKEN", "AWS_SESSION_TOKEN")
 ENDPOINT = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 AUTHORIZATION = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
 _FILE_SCHEME = "file://"
+EXPECTED_KINDS = "a tuple of exception classes"
 
 
 class Options(NamedTuple):
@@ -72,7 +73,7 @@ class Options(NamedTuple):
             if value is not None and not is_usable(value):
                 raise SettingError(name, expected)
         if self.retry_on is not None and not all(_is_exception(kind) for kind in self.retry_on):
-            raise SettingError("retry_on", "exception classes")
+            raise SettingError("retry_on", EXPECTED_KINDS)
         if self.fallback is not None and self.fallback not in _FALLBACKS:
             raise SettingError("fallback", _EXPECTED_FALLBACK)
         return self

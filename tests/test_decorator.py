@@ -407,7 +407,8 @@ def test_a_bad_variable_is_refused_before_the_handler_runs(emulator: Emulator, m
         ({"timeout": 0}, "timeout as it is set: it takes a number of seconds above 0"),
         ({"max_age": -1}, "max_age as it is set: it takes a number of seconds, 0 or more"),
         ({"stale_if_error": float("nan")}, "stale_if_error as it is set: it takes a number of seconds, 0 or more"),
-        ({"retry_on": ["LoginError"]}, "retry_on as it is set: it takes exception classes"),
+        ({"retry_on": LookupError}, "retry_on as it is set: it takes a tuple of exception classes"),
+        ({"retry_on": ["LoginError"]}, "retry_on as it is set: it takes a tuple of exception classes"),
     ],
 )
 def test_bad_options_are_refused_at_import(options: dict[str, Any], says: str) -> None:

@@ -17,6 +17,8 @@ from lambdasecrets import (
     ResolveEvent,
     Secret,
     SettingError,
+    _handler_call,
+    _threads,
     aresolve,
     inject_secrets,
     invocation,
@@ -27,6 +29,7 @@ from lambdasecrets._sources import direct
 from lambdasecrets.dev import faults
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore
+from tests.dev.asking import until
 
 SECONDS = 20.0
 ROTATED = ("AWSCURRENT",)
@@ -381,6 +384,35 @@ def test_many_coroutines_end_in_time(server: Emulator) -> None:
     outcomes = asyncio.run(many())
     assert {type(outcome) for outcome in outcomes} == {DeadlineExceededError}
     assert time.monotonic() - began < 3.0
+
+
+def test_a_stale_value_serves_where_no_thread_was_free(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A coroutine whose time is over while it waits for a thread gets the last good value, and one event says so."""
+    monkeypatch.setattr(_threads, "MOST_THREADS", 1)
+    events: list[ResolveEvent] = []
+
+    @inject_secrets(timeout=0.3, stale_if_error=60, on_resolve=events.append)
+    async def handler(event: Any, context: Any, *, password: Annotated[str, Secret("db")]) -> str:
+        return password
+
+    async def two() -> list[str]:
+        return list(await asyncio.gather(handler({}, None), handler({}, None)))
+
+    assert asyncio.run(handler({}, None)) == "first"
+    server.inject(faults.Hang(), times=None)
+    assert asyncio.run(two()) == ["first", "first"]
+    assert [event.values[0].source for event in events] == ["server", "stale", "stale"]
+
+
+def test_a_resolve_that_was_given_up_is_not_told_of(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that ends after who waited for it has left tells nobody: that was done."""
+    monkeypatch.setattr(_threads, "GRACE_SECONDS", -0.2)
+    events: list[ResolveEvent] = []
+    server.inject(faults.Latency(0.25))
+    with pytest.raises(DeadlineExceededError):
+        asyncio.run(aresolve(Secret("db"), str, timeout=0.3, on_resolve=events.append))
+    until(lambda: all(worker.is_idle for worker in _handler_call._find_crew()._workers))
+    assert [type(event.error) for event in events] == [DeadlineExceededError]
 
 
 def test_a_task_that_outlives_its_invocation(server: Emulator) -> None:

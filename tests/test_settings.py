@@ -28,7 +28,7 @@ class OwnError(Exception):
             for value in (-0.5, False, "1", float("nan"), float("inf"))
         ),
         *(
-            ({"retry_on": kinds}, "retry_on as it is set: it takes exception classes")
+            ({"retry_on": kinds}, "retry_on as it is set: it takes a tuple of exception classes")
             for kinds in ((int,), (OwnError, "x"), (BaseException,), (OwnError("x"),))
         ),
     ],

@@ -9,7 +9,8 @@ from types import MappingProxyType
 from lambdasecrets.dev._emulator.http_server import Answer
 from lambdasecrets.dev.faults import Chunked, Exchange, Fault
 
-_REPEATS = 1000
+_REPEATS = 200
+_PAUSE_SECONDS = 0.001
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -89,6 +90,7 @@ class Flood(_Anywhere):
         exchange.send_bytes(self.begins)
         while True:
             exchange.send_bytes(self.goes_on * _REPEATS)
+            exchange.wait(_PAUSE_SECONDS)  # the client is in the same process
 
 
 HOSTILE_FAULTS: Mapping[str, Fault] = MappingProxyType(
