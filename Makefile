@@ -87,7 +87,7 @@ rotation-drill: $(VENV)/.e2e ## Rotate a PostgreSQL server's password under a ha
 		DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends postgresql; } || true
 	$(BIN)/python -m examples.rotation.drill --page docs/rotation.md
 
-faults: $(VENV)/.test ## Play every fault at every moment, write the matrix into docs/reliability.md (8 minutes)
+faults: $(VENV)/.test ## Play every fault at every moment, write the matrix into docs/reliability.md (7 minutes)
 	$(BIN)/python -m tests.reliability.faults
 
 soak: $(VENV)/.test ## Invoke 160,000 times from 16 threads under random faults, write the figures down (9 minutes)
