@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from lambdasecrets._names import Fault
+    from lambdasecrets._names import NameFault
     from lambdasecrets.errors import Permission
 
 TENANT = "context.tenant_id"
@@ -232,10 +232,10 @@ class Secret(Declaration):
         # Only for errors and policies: loaded when used.
         from lambdasecrets import _permissions  # noqa: PLC0415
 
-        reader = _permissions.Reader(
+        reader = _permissions.Access(
             server=server,
             is_prefetched=prefetch,
-            place=_permissions.Place(partition=partition, region=region, account=account),
+            home=_permissions.Home(partition=partition, region=region, account=account),
             kms_key=kms_key,
             role=_fill_pattern(self, self.role_arn or "", placeholders) or None,
         )
@@ -318,10 +318,10 @@ class Parameter(Declaration):
         """
         from lambdasecrets import _permissions  # noqa: PLC0415 - as above
 
-        reader = _permissions.Reader(
+        reader = _permissions.Access(
             server=server,
             is_prefetched=prefetch,
-            place=_permissions.Place(partition=partition, region=region, account=account),
+            home=_permissions.Home(partition=partition, region=region, account=account),
             kms_key=kms_key if self.decrypt else None,
             role=None,
         )
@@ -447,7 +447,7 @@ def _find_text_fault(variable: str, text: str | None) -> VariableFault | None:
     return None
 
 
-def _find_suffix_fault(declaration: Declaration, name: str, texts: Mapping[str, str]) -> Fault | None:
+def _find_suffix_fault(declaration: Declaration, name: str, texts: Mapping[str, str]) -> NameFault | None:
     """Say whether the name is an ARN whose end the tenant could make AWS's own suffix, and so another secret's ARN."""
     is_arn = isinstance(declaration, Secret) and name.startswith("arn:")
     if not is_arn or _TENANT_PLACEHOLDER not in declaration.name:
@@ -458,7 +458,7 @@ def _find_suffix_fault(declaration: Declaration, name: str, texts: Mapping[str, 
     return _names.find_suffix_fault(re.sub(_VARIABLE, lambda found: texts[found[1]], tail))
 
 
-def _blame(texts: Mapping[str, str], fault: Fault) -> list[VariableFault]:
+def _blame(texts: Mapping[str, str], fault: NameFault) -> list[VariableFault]:
     """Say which variables a name that cannot be used comes from: those that no name could have, or else all."""
     unusable = [name for name, text in texts.items() if text.encode().translate(None, _SECRET_CHARACTERS + b":")]
     blamed = unusable or list(texts)
@@ -511,7 +511,7 @@ def _is_credential(variable: str) -> bool:
     return variable.upper() in _CREDENTIALS or variable.upper().startswith(_CREDENTIAL_PREFIXES)
 
 
-def _find_fault(declaration: Declaration, *, is_template: bool = False) -> Fault | None:
+def _find_fault(declaration: Declaration, *, is_template: bool = False) -> NameFault | None:
     """Say what is wrong with a name and a role; with a template, what is wrong whatever its variables bring."""
     is_secret = isinstance(declaration, Secret)
     name = declaration.name.translate(_BRACES) if declaration.literal else declaration.name

@@ -10,7 +10,7 @@ from pydantic_core import from_json
 Json = dict[str, Any] | list[Any] | str | float | bool | None
 
 
-class Fault(NamedTuple):
+class JsonFault(NamedTuple):
     """What keeps a text from being JSON. Quotes nothing of it.
 
     Attributes:
@@ -45,11 +45,11 @@ def _parse(text: str | bytes, cached: Literal["keys", "none"]) -> Json:
     return parsed
 
 
-def find_fault(text: str | bytes) -> Fault | None:
+def find_fault(text: str | bytes) -> JsonFault | None:
     """Say what keeps a text from being JSON, and where. None: it is JSON."""
     try:
         from_json(text, cache_strings="none")
     except (ValueError, TypeError) as error:
         found = re.fullmatch(r"(.*) at line (\d+) column (\d+)", str(error))
-        return Fault(found[1], int(found[2]), int(found[3])) if found else Fault("", 1, 1)
+        return JsonFault(found[1], int(found[2]), int(found[3])) if found else JsonFault("", 1, 1)
     return None

@@ -21,7 +21,7 @@ from lambdasecrets.errors import Problem
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from lambdasecrets._json import Fault
+    from lambdasecrets._json import JsonFault
 
 _MOST_PROBLEMS = 100
 """More are not looked at: a long list of what does not fit has ten thousands of them, and all are the same."""
@@ -184,7 +184,7 @@ _CAUSES = {
 _CONTROLS = {b"\n": "a raw line break", b"\r": "a raw line break", b"\t": "a raw tab"}
 
 
-def _explain_fault(text: str, fault: Fault) -> str:
+def _explain_fault(text: str, fault: JsonFault) -> str:
     if text.startswith(_BOM):
         cause = _BEGINS_WITH_BOM
     elif not text.strip():
@@ -194,7 +194,7 @@ def _explain_fault(text: str, fault: Fault) -> str:
     return f"is no JSON: {cause} at line {fault.line} column {fault.column}"
 
 
-def _name_cause(text: str, fault: Fault) -> str:
+def _name_cause(text: str, fault: JsonFault) -> str:
     if fault.cause.startswith("EOF"):
         return "it ends too soon"
     at = _byte_at(text, fault)
@@ -205,7 +205,7 @@ def _name_cause(text: str, fault: Fault) -> str:
     return _CAUSES.get(fault.cause, "not as JSON is written")
 
 
-def _byte_at(text: str, fault: Fault) -> bytes:
+def _byte_at(text: str, fault: JsonFault) -> bytes:
     if fault.column == 0:
         return b"\n"
     line = text.encode(errors="replace").split(b"\n")[fault.line - 1]

@@ -42,7 +42,7 @@ _ARN_RULE = "It reads arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME, perhaps
 _PATH_ARN_RULE = "It reads arn:aws:ssm:REGION:ACCOUNT:parameter/NAME."
 
 
-class Fault(NamedTuple):
+class NameFault(NamedTuple):
     """What is wrong with a name or a role. Never holds a part of it.
 
     Attributes:
@@ -70,18 +70,18 @@ class Named(NamedTuple):
     has_version: bool
 
 
-def find_fault(named: Named) -> Fault | None:
+def find_fault(named: Named) -> NameFault | None:
     """Say what is wrong with a name and a role that have no placeholders."""
     fault = _find_secret_fault(named.name) if named.is_secret else _find_parameter_fault(named)
     fault = fault or _find_length_fault(named)
     if fault:
-        return Fault(f"its name {fault.why}", fault.remedy)
+        return NameFault(f"its name {fault.why}", fault.remedy)
     if named.role is not None and not re.fullmatch(_ROLE, named.role):
-        return Fault("its role_arn is no ARN of a role", "It reads arn:aws:iam::ACCOUNT:role/NAME.")
+        return NameFault("its role_arn is no ARN of a role", "It reads arn:aws:iam::ACCOUNT:role/NAME.")
     return None
 
 
-def find_template_fault(named: Named) -> Fault | None:
+def find_template_fault(named: Named) -> NameFault | None:
     """Say what is wrong with a name and a role whatever their placeholders bring."""
     sample = named._replace(
         name=_sample(named.name, "x" if named.is_secret else "/x"),
@@ -90,13 +90,15 @@ def find_template_fault(named: Named) -> Fault | None:
     return find_fault(sample) or _find_constant_suffix_fault(named)
 
 
-def find_tenant_fault(text: str | None) -> Fault | None:
+def find_tenant_fault(text: str | None) -> NameFault | None:
     """Say what is wrong with the id of a tenant, for any name."""
     if text is None:
-        return Fault("the invocation has no tenant: this function is not in tenant isolation mode", _NO_TENANT_REMEDY)
+        return NameFault(
+            "the invocation has no tenant: this function is not in tenant isolation mode", _NO_TENANT_REMEDY
+        )
     if not re.fullmatch(_TENANT_ID, text):
         why = "the id of the invocation's tenant could address another name"
-        return Fault(why, "In a name it has ASCII letters, digits and ._=+@- only, at most 256 of them.")
+        return NameFault(why, "In a name it has ASCII letters, digits and ._=+@- only, at most 256 of them.")
     return None
 
 
@@ -106,7 +108,7 @@ _NO_TENANT_REMEDY = (
 )
 
 
-def find_suffix_fault(tail: str) -> Fault | None:
+def find_suffix_fault(tail: str) -> NameFault | None:
     """Say whether what follows the tenant in a secret's ARN leaves its end to the tenant.
 
     AWS ends an ARN in a hyphen and six characters: `secret:acme-XJcPdt` is the whole ARN of `acme`.
@@ -117,10 +119,10 @@ def find_suffix_fault(tail: str) -> Fault | None:
     if not re.fullmatch(_NO_SUFFIX, tail):
         return None
     why = "its name is an ARN that the tenant ends: the id could be another secret's name and AWS's own suffix"
-    return Fault(why, "Declare the name instead of the ARN, or put something behind the tenant.")
+    return NameFault(why, "Declare the name instead of the ARN, or put something behind the tenant.")
 
 
-def _find_constant_suffix_fault(named: Named) -> Fault | None:
+def _find_constant_suffix_fault(named: Named) -> NameFault | None:
     is_arn = named.is_secret and named.name.startswith("arn:") and _TENANT in named.name
     return find_suffix_fault(named.name.rpartition(_TENANT)[2]) if is_arn else None
 
@@ -148,7 +150,7 @@ def _sample_part(number: int, part: str) -> str:
     return re.sub(_PLACEHOLDER, "x", part) if number not in _ARN_SAMPLES or "{" not in part else _ARN_SAMPLES[number]
 
 
-def _find_secret_fault(name: str) -> Fault | None:
+def _find_secret_fault(name: str) -> NameFault | None:
     if re.fullmatch(_ANY_SECRET, name):
         return None
     return (
@@ -159,7 +161,7 @@ def _find_secret_fault(name: str) -> Fault | None:
     )
 
 
-def _find_parameter_fault(named: Named) -> Fault | None:
+def _find_parameter_fault(named: Named) -> NameFault | None:
     if not re.fullmatch(_ANY_PARAMETER, named.name):
         return (
             _find_shape_fault(named.name)
@@ -168,14 +170,16 @@ def _find_parameter_fault(named: Named) -> Fault | None:
             or _make_rest_fault(named.name, _PATH_RULE)
         )
     if named.has_version and _has_selector(named.name):
-        return Fault("has a version or label already, behind its last colon", "Keep one of the two.")
+        return NameFault("has a version or label already, behind its last colon", "Keep one of the two.")
     return None
 
 
-def _find_length_fault(named: Named) -> Fault | None:
+def _find_length_fault(named: Named) -> NameFault | None:
     longest = _LONGEST_SECRET if named.is_secret else _LONGEST_PARAMETER
     longest = _LONGEST_ARN if named.name.startswith("arn:") else longest
-    return Fault("is longer than any name", f"AWS allows {longest} characters.") if len(named.name) > longest else None
+    return (
+        NameFault("is longer than any name", f"AWS allows {longest} characters.") if len(named.name) > longest else None
+    )
 
 
 def _has_selector(name: str) -> bool:
@@ -187,54 +191,54 @@ def _has_selector(name: str) -> bool:
 _SHAPES = (
     (
         r"\{\{resolve:",
-        Fault(
+        NameFault(
             "is a dynamic reference of CloudFormation, which is filled in by templates and not by code",
             "Give the name or the ARN itself; for one member of a secret write key=.",
         ),
     ),
-    (r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]", Fault("has a line break", "Take it out.")),
-    (r"[\x00-\x1f\x7f]", Fault("has a control character", "Take it out.")),
+    (r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]", NameFault("has a line break", "Take it out.")),
+    (r"[\x00-\x1f\x7f]", NameFault("has a control character", "Take it out.")),
     (
         r"\{context\.",
-        Fault("has a placeholder that does not exist", "Of the context only {context.tenant_id} can be filled in."),
+        NameFault("has a placeholder that does not exist", "Of the context only {context.tenant_id} can be filled in."),
     ),
     (
         r"[{}]",
-        Fault(
+        NameFault(
             "has a brace that is no placeholder",
             "Write {VARIABLE} for an environment variable; names themselves have no braces.",
         ),
     ),
-    ("[\"'`\u2018\u2019\u201c\u201d]", Fault("has quotation marks", "Take them out.")),
-    (r"\s", Fault("has a space", "Take it out.")),
-    (r"\$", Fault("has a dollar sign", "Write {STAGE} for an environment variable, without it.")),
+    ("[\"'`\u2018\u2019\u201c\u201d]", NameFault("has quotation marks", "Take them out.")),
+    (r"\s", NameFault("has a space", "Take it out.")),
+    (r"\$", NameFault("has a dollar sign", "Write {STAGE} for an environment variable, without it.")),
 )
 
 
-def _find_shape_fault(name: str) -> Fault | None:
+def _find_shape_fault(name: str) -> NameFault | None:
     return next((fault for pattern, fault in _SHAPES if re.search(pattern, name)), None)
 
 
-def _find_secret_arn_fault(name: str) -> Fault | None:
+def _find_secret_arn_fault(name: str) -> NameFault | None:
     if not name.startswith("arn:"):
         return None
     if _service(name) == "ssm":
-        return Fault("is an ARN of Systems Manager", "Use Parameter for a parameter.")
+        return NameFault("is an ARN of Systems Manager", "Use Parameter for a parameter.")
     if _service(name) != "secretsmanager":
-        return Fault("is the ARN of another service, not of a secret", _ARN_RULE)
+        return NameFault("is the ARN of another service, not of a secret", _ARN_RULE)
     if re.match(rf"{_SECRET_ARN}:", name):
-        return Fault("has more than the ARN of a secret, as ECS writes it", _MEMBER_REMEDY)
-    return Fault("is no whole ARN of a secret", _ARN_RULE)
+        return NameFault("has more than the ARN of a secret, as ECS writes it", _MEMBER_REMEDY)
+    return NameFault("is no whole ARN of a secret", _ARN_RULE)
 
 
-def _find_parameter_arn_fault(name: str) -> Fault | None:
+def _find_parameter_arn_fault(name: str) -> NameFault | None:
     if not name.startswith("arn:"):
         return None
     if _service(name) == "secretsmanager":
-        return Fault("is the ARN of a secret", "Use Secret.")
+        return NameFault("is the ARN of a secret", "Use Secret.")
     if _service(name) != "ssm":
-        return Fault("is the ARN of another service, not of a parameter", _PATH_ARN_RULE)
-    return Fault("is no whole ARN of a parameter", _PATH_ARN_RULE)
+        return NameFault("is the ARN of another service, not of a parameter", _PATH_ARN_RULE)
+    return NameFault("is no whole ARN of a parameter", _PATH_ARN_RULE)
 
 
 _MEMBER_REMEDY = "For one member of a secret write key=, for a version version_stage= or version_id=."
@@ -244,20 +248,20 @@ def _service(arn: str) -> str:
     return f"{arn}::".split(":")[2]
 
 
-def _find_colon_fault(name: str) -> Fault | None:
-    return Fault("has a colon", _MEMBER_REMEDY) if ":" in name else None
+def _find_colon_fault(name: str) -> NameFault | None:
+    return NameFault("has a colon", _MEMBER_REMEDY) if ":" in name else None
 
 
-def _find_path_fault(name: str) -> Fault | None:
+def _find_path_fault(name: str) -> NameFault | None:
     path, colon, _ = name.partition(":")
     if "/" in path and not path.startswith("/"):
-        return Fault("is a path without its first slash", "Begin it with a slash.")
+        return NameFault("is a path without its first slash", "Begin it with a slash.")
     if colon and re.fullmatch(_PATH, path):
-        return Fault("has no version or label behind its colon", "Write the number of a version, or a label.")
+        return NameFault("has no version or label behind its colon", "Write the number of a version, or a label.")
     return None
 
 
-def _make_rest_fault(name: str, rule: str) -> Fault:
+def _make_rest_fault(name: str, rule: str) -> NameFault:
     if not name.isascii():
-        return Fault("has a character that is not ASCII", rule)
-    return Fault("has a character that no name has", rule)
+        return NameFault("has a character that is not ASCII", rule)
+    return NameFault("has a character that no name has", rule)

@@ -31,7 +31,7 @@ _REFERENCES = "/aws/reference/secretsmanager/"
 _PUBLIC = "/aws/service/"
 
 
-class Place(NamedTuple):
+class Home(NamedTuple):
     """Where a name is.
 
     Attributes:
@@ -45,80 +45,80 @@ class Place(NamedTuple):
     account: str | None
 
 
-class Reader(NamedTuple):
+class Access(NamedTuple):
     """Who reads, and how.
 
     Attributes:
         server: `extension` or `agent`.
         is_prefetched: whether the agent fetches it before it is asked.
-        place: where names are.
+        home: where names are.
         kms_key: the customer-managed key.
         role: the ARN of the role to read with.
     """
 
     server: str
     is_prefetched: bool
-    place: Place
+    home: Home
     kms_key: str | None
     role: str | None
 
 
-def list_for_secret(declared: str, name: str, reader: Reader) -> tuple[Permission, ...]:
+def list_for_secret(declared: str, name: str, access: Access) -> tuple[Permission, ...]:
     """List what reading a secret needs.
 
     Args:
         declared: its name, with placeholders.
         name: the same, filled in.
-        reader: who reads it.
+        access: who reads it.
     """
-    _check(reader)
-    place = _place_of(name, reader)
-    resource = _secret_resource(declared, name, place)
-    reads = [Permission("secretsmanager:GetSecretValue", resource, role=reader.role)]
-    if reader.server == "agent":
-        reads.append(Permission("secretsmanager:DescribeSecret", resource, role=reader.role))
-    if reader.server == "agent" and reader.is_prefetched:
-        reads.append(Permission("secretsmanager:BatchGetSecretValue", ANY, role=reader.role))
-    assumed = [Permission("sts:AssumeRole", reader.role)] if reader.role else []
-    return (*assumed, *reads, *_list_for_key(resource, "secretsmanager", "SecretARN", place, reader))
+    _check(access)
+    home = _find_home(name, access)
+    resource = _secret_resource(declared, name, home)
+    reads = [Permission("secretsmanager:GetSecretValue", resource, role=access.role)]
+    if access.server == "agent":
+        reads.append(Permission("secretsmanager:DescribeSecret", resource, role=access.role))
+    if access.server == "agent" and access.is_prefetched:
+        reads.append(Permission("secretsmanager:BatchGetSecretValue", ANY, role=access.role))
+    assumed = [Permission("sts:AssumeRole", access.role)] if access.role else []
+    return (*assumed, *reads, *_list_for_key(resource, "secretsmanager", "SecretARN", home, access))
 
 
-def list_for_parameter(declared: str, name: str, reader: Reader) -> tuple[Permission, ...]:
+def list_for_parameter(declared: str, name: str, access: Access) -> tuple[Permission, ...]:
     """List what reading a parameter needs.
 
     Args:
         declared: its name, with placeholders.
         name: the same, filled in.
-        reader: who reads it.
+        access: who reads it.
     """
-    _check(reader)
-    place = _place_of(name, reader)
-    resource = _parameter_resource(declared, name, place)
+    _check(access)
+    home = _find_home(name, access)
+    resource = _parameter_resource(declared, name, home)
     read = Permission("ssm:GetParameter", resource)
     path = _without_selector(_parts(name)[-1].removeprefix("parameter") if _is_arn(name) else name)
     if not path.startswith(_REFERENCES):
-        return (read, *_list_for_key(resource, "ssm", "PARAMETER_ARN", place, reader))
-    secret = _arn(place, "secretsmanager", f"secret:{path.removeprefix(_REFERENCES)}{_SUFFIX}")
-    key = _list_for_key(secret, "secretsmanager", "SecretARN", place, reader)
+        return (read, *_list_for_key(resource, "ssm", "PARAMETER_ARN", home, access))
+    secret = _arn(home, "secretsmanager", f"secret:{path.removeprefix(_REFERENCES)}{_SUFFIX}")
+    key = _list_for_key(secret, "secretsmanager", "SecretARN", home, access)
     return (read, Permission("secretsmanager:GetSecretValue", secret), *key)
 
 
-def _check(reader: Reader) -> None:
-    if reader.server not in _SERVERS:
+def _check(access: Access) -> None:
+    if access.server not in _SERVERS:
         raise SettingError("server", " or ".join(map(repr, _SERVERS)))
-    if reader.kms_key is not None and re.search(r"(^|:)alias/", reader.kms_key):
+    if access.kms_key is not None and re.search(r"(^|:)alias/", access.kms_key):
         raise SettingError("kms_key", "the id or ARN of a key, not an alias: IAM does not look behind aliases")
 
 
-def _place_of(name: str, reader: Reader) -> Place:
+def _find_home(name: str, access: Access) -> Home:
     """Say where a value is: an ARN knows best, then the role, whose account a bare name is looked up in."""
-    partition, region, account = reader.place
+    partition, region, account = access.home
     if _is_arn(name):
         _, partition, _, region, account, _ = _parts(name)
-        return Place(partition, region or None, account)
-    role = _parts(reader.role) if reader.role and _is_arn(reader.role) else None
+        return Home(partition, region or None, account)
+    role = _parts(access.role) if access.role and _is_arn(access.role) else None
     account = role[4] if role else account
-    return Place(partition or _partition(region) or (role[1] if role else None), region, account)
+    return Home(partition or _partition(region) or (role[1] if role else None), region, account)
 
 
 def _partition(region: str | None) -> str | None:
@@ -127,23 +127,23 @@ def _partition(region: str | None) -> str | None:
     return next((name for prefix, name in _PARTITIONS.items() if region.startswith(prefix)), "aws")
 
 
-def _secret_resource(declared: str, name: str, place: Place) -> str:
+def _secret_resource(declared: str, name: str, home: Home) -> str:
     if _is_unknown(declared, name):
         return name
     if not _is_arn(name):
-        return _arn(place, "secretsmanager", f"secret:{name}{_SUFFIX}")
+        return _arn(home, "secretsmanager", f"secret:{name}{_SUFFIX}")
     return name if re.search(r"-[A-Za-z0-9]{6}$", name) else f"{name}{_SUFFIX}"
 
 
-def _parameter_resource(declared: str, name: str, place: Place) -> str:
+def _parameter_resource(declared: str, name: str, home: Home) -> str:
     if _is_unknown(declared, name):
         return name
     if _is_arn(name):
         return _without_selector(name)
     path = _without_selector(name)
     if path.startswith(_PUBLIC):
-        place = place._replace(account="")
-    return _arn(place, "ssm", f"parameter/{path.removeprefix('/')}")
+        home = home._replace(account="")
+    return _arn(home, "ssm", f"parameter/{path.removeprefix('/')}")
 
 
 def _is_unknown(declared: str, name: str) -> bool:
@@ -165,22 +165,22 @@ def _without_selector(name: str) -> str:
     return re.sub(r":[A-Za-z0-9_+=.@!*-]+$", "", name)
 
 
-def _arn(place: Place, service: str, resource: str) -> str:
-    account = ANY if place.account is None else place.account
-    return f"arn:{place.partition or ANY}:{service}:{place.region or ANY}:{account}:{resource}"
+def _arn(home: Home, service: str, resource: str) -> str:
+    account = ANY if home.account is None else home.account
+    return f"arn:{home.partition or ANY}:{service}:{home.region or ANY}:{account}:{resource}"
 
 
-def _list_for_key(resource: str, service: str, context: str, place: Place, reader: Reader) -> tuple[Permission, ...]:
-    if reader.kms_key is None:
+def _list_for_key(resource: str, service: str, context: str, home: Home, access: Access) -> tuple[Permission, ...]:
+    if access.kms_key is None:
         return ()
-    key = reader.kms_key if reader.kms_key.startswith("arn:") else _arn(place, "kms", f"key/{reader.kms_key}")
-    domain = "amazonaws.com.cn" if place.partition == "aws-cn" else "amazonaws.com"
+    key = access.kms_key if access.kms_key.startswith("arn:") else _arn(home, "kms", f"key/{access.kms_key}")
+    domain = "amazonaws.com.cn" if home.partition == "aws-cn" else "amazonaws.com"
     pairs = {
-        "kms:ViaService": f"{service}.{place.region or ANY}.{domain}",
+        "kms:ViaService": f"{service}.{home.region or ANY}.{domain}",
         f"kms:EncryptionContext:{context}": resource,
     }
     condition: dict[str, dict[str, str]] = {}
     for name, text in pairs.items():
         operator = "StringLike" if "*" in text or "?" in text else "StringEquals"
         condition.setdefault(operator, {})[name] = text
-    return (Permission("kms:Decrypt", key, condition, reader.role),)
+    return (Permission("kms:Decrypt", key, condition, access.role),)

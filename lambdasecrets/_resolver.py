@@ -163,7 +163,7 @@ class Lookup:
         return self.compiled.make_batch(self.skip, self.tenant_id)
 
 
-class _Place:
+class _KnownServer:
     """A server, what is known of its values, and how it does."""
 
     def __init__(self, address: Address) -> None:
@@ -190,7 +190,7 @@ class Resolver:
     def __init__(self, source: LocalSource) -> None:
         self.source = source
         # By port: tests, and `lambdasecrets invoke`, start several servers in one process.
-        self._places: dict[int, _Place] = {}
+        self._places: dict[int, _KnownServer] = {}
         self._has_warned_of_fallback = False
 
     def resolve(self, lookup: Lookup) -> Arguments | ResolutionError:
@@ -285,12 +285,12 @@ class Resolver:
         """Forget every value, absence and habit. The connections stay."""
         self._places.clear()
 
-    def _find_place(self) -> _Place:
+    def _find_place(self) -> _KnownServer:
         port = _settings.read_port()
         try:
             return self._places[port]
         except KeyError:
-            return self._places.setdefault(port, _Place(Address(_wire.HOST, port)))
+            return self._places.setdefault(port, _KnownServer(Address(_wire.HOST, port)))
 
     # --- From memory, the server, AWS ---------------------------------------------------------------------------
 
@@ -331,7 +331,7 @@ class Resolver:
         return outcomes
 
     def _fetch_locally(
-        self, place: _Place, asked: Sequence[Request], deadline: Deadline, began: Moment
+        self, place: _KnownServer, asked: Sequence[Request], deadline: Deadline, began: Moment
     ) -> dict[str, Fetched]:
         memory = place.memory
         likely_cached = len(asked) == 1 or memory.are_likely_cached(asked, began)
@@ -339,7 +339,7 @@ class Resolver:
         return self.source.fetch(place.server, asked, deadline, likely_cached=likely_cached, has_seen=has_seen)
 
     def _fetch_with_fallback(
-        self, place: _Place, asked: Sequence[Request], lookup: Lookup, began: Moment
+        self, place: _KnownServer, asked: Sequence[Request], lookup: Lookup, began: Moment
     ) -> tuple[dict[str, Fetched], frozenset[str]]:
         """Ask the server, and AWS for what it cannot serve; give the answers, and the paths that AWS was asked for."""
         from lambdasecrets._sources import direct  # noqa: PLC0415 - few need it
@@ -398,7 +398,7 @@ class Resolver:
             fetched |= {request.path: RefreshUnavailableError(request.subject) for request in others}
         return fetched
 
-    def _is_agent(self, place: _Place, deadline: Deadline) -> bool:
+    def _is_agent(self, place: _KnownServer, deadline: Deadline) -> bool:
         """Tell whether the agent serves here: its values say so, or, before the first one, its `/ping`."""
         if place.server.answers_as_agent is not None:
             return place.server.answers_as_agent

@@ -53,7 +53,7 @@ def parameter_path(name: str, *, version: int | None = None, label: str | None =
     return f"{PARAMETERS_PATH}?{_query(name=name, version=number, label=label, withDecryption=decryption)}"
 
 
-def refreshing(path: str) -> str:
+def add_refresh(path: str) -> str:
     """Ask the agent to pass its cache."""
     return f"{path}&refreshNow=true"
 

@@ -2,7 +2,7 @@ from typing import Any, cast
 
 import pytest
 
-from lambdasecrets._json import Fault, find_fault, parse_json, parse_object
+from lambdasecrets._json import JsonFault, find_fault, parse_json, parse_object
 
 
 @pytest.mark.parametrize(
@@ -41,11 +41,11 @@ def test_only_names_of_a_server_are_kept() -> None:
     [
         (None, '{"a": 1}'),
         (None, "null"),
-        (Fault("trailing comma", 1, 8), '{"a":1,}'),
-        (Fault("expected value", 2, 1), "\nhunter2"),
-        (Fault("", 1, 1), "\ud800"),
+        (JsonFault("trailing comma", 1, 8), '{"a":1,}'),
+        (JsonFault("expected value", 2, 1), "\nhunter2"),
+        (JsonFault("", 1, 1), "\ud800"),
     ],
 )
-def test_fault(expected: Fault | None, text: str) -> None:
+def test_fault(expected: JsonFault | None, text: str) -> None:
     """What is no JSON has a cause and a place; what is JSON has no fault."""
     assert expected == find_fault(text)

@@ -38,7 +38,7 @@ def _asked(path: str) -> tuple[str, dict[str, list[str]]]:
             "/secretsmanager/get?secretId=arn%3Aaws%3Asecretsmanager%3Aeu-west-1%3A123456789012%3Asecret%3As-AbCdEf",
             _wire.secret_path("arn:aws:secretsmanager:eu-west-1:123456789012:secret:s-AbCdEf"),
         ),
-        ("/secretsmanager/get?secretId=s&refreshNow=true", _wire.refreshing(_wire.secret_path("s"))),
+        ("/secretsmanager/get?secretId=s&refreshNow=true", _wire.add_refresh(_wire.secret_path("s"))),
     ],
 )
 def test_request_line(expected: str, path: str) -> None:

@@ -60,7 +60,7 @@ class Reason(enum.Enum):
     CROWDED = enum.auto()
 
 
-_TELLING = frozenset({Reason.REFUSED_BY_AWS, Reason.BUSY, Reason.CROWDED})
+_WORTH_REPORTING = frozenset({Reason.REFUSED_BY_AWS, Reason.BUSY, Reason.CROWDED})
 """After one of these, silence says less than what was said before it."""
 
 
@@ -157,7 +157,7 @@ class PendingRequest:
         cause.
         """
         is_silence = isinstance(outcome, DeadlineExceededError)
-        if is_silence and self.last is not None and self.last.reason in _TELLING:
+        if is_silence and self.last is not None and self.last.reason in _WORTH_REPORTING:
             return self._make_final_error(self.last, deadline)
         return outcome
 

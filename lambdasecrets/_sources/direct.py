@@ -71,17 +71,17 @@ def fetch(requests: Sequence[Request], deadline: Deadline) -> dict[str, Fetched]
         For each path its value or its error.
     """
     try:
-        wishes = _desk.fetch({request.path: request.declaration for request in requests}, deadline)
+        reads = _shared_calls.fetch({request.path: request.declaration for request in requests}, deadline)
     except BaseException:  # an interrupt, which may have left a lock locked
         forget()
         raise
-    return {request.path: _read_wish(request, wishes[request.path], deadline) for request in requests}
+    return {request.path: _read_outcome(request, reads[request.path], deadline) for request in requests}
 
 
 def forget() -> None:
     """Forget the answers of the last second, and the credentials of roles."""
-    global _desk  # noqa: PLW0603 - one for the process
-    _desk = _Desk()
+    global _shared_calls  # noqa: PLW0603 - one for the process
+    _shared_calls = _SharedCalls()
 
 
 class _Call:
@@ -91,7 +91,7 @@ class _Call:
         key: what is asked for, and with what.
         declaration: the same, for who asks.
         deadline: of who asked first.
-        errand: the batch of who asked first.
+        batch: the batch of who asked first.
 
     Attributes:
         outcome: what came of it; None until then.
@@ -104,17 +104,17 @@ class _Call:
         "_answered_at",
         "_context",
         "attempts",
+        "batch",
         "deadline",
         "declaration",
-        "errand",
         "is_given_up",
         "key",
         "outcome",
         "seconds",
     )
 
-    def __init__(self, key: _Key, declaration: Secret | Parameter, deadline: Deadline, errand: _Errand) -> None:
-        self.key, self.declaration, self.deadline, self.errand = key, declaration, deadline, errand
+    def __init__(self, key: _Key, declaration: Secret | Parameter, deadline: Deadline, batch: _BatchCaller) -> None:
+        self.key, self.declaration, self.deadline, self.batch = key, declaration, deadline, batch
         self._context = copy_context()
         self._answered_at: Moment | None = None
         self.outcome: Outcome | None = None
@@ -143,7 +143,7 @@ class _Call:
     def _ask(self) -> Outcome:
         began = time.monotonic()
         while True:
-            outcome = self.errand.ask(self.declaration)
+            outcome = self.batch.ask(self.declaration)
             self.attempts += 1
             self.seconds = time.monotonic() - began
             wait = _draw_wait(self.attempts)
@@ -153,7 +153,7 @@ class _Call:
             time.sleep(wait)
 
 
-class _Wish:
+class _PendingRead:
     """What one caller waits for: a call of its own, or another's.
 
     Args:
@@ -187,7 +187,7 @@ class _Wish:
             self.call.is_given_up = True
 
 
-class _Errand:
+class _BatchCaller:
     """The calls of one batch, which share what boto3 found when the first of them was made.
 
     Args:
@@ -224,7 +224,7 @@ class _Errand:
             return boto.Unasked(boto.name_error(error), for_credentials=False)
 
 
-class _Desk:
+class _SharedCalls:
     """Where calls are handed in, shared, and taken by threads."""
 
     def __init__(self) -> None:
@@ -236,46 +236,46 @@ class _Desk:
         self._threads: set[threading.Thread] = set()
         self._idle = 0
 
-    def fetch(self, declarations: Mapping[str, Secret | Parameter], deadline: Deadline) -> dict[str, _Wish]:
-        """Give what became of each wish, by path, once all are settled or the deadline passes."""
+    def fetch(self, declarations: Mapping[str, Secret | Parameter], deadline: Deadline) -> dict[str, _PendingRead]:
+        """Give what became of each read, by path, once all are settled or the deadline passes."""
         where = self._fingerprint_environment()
-        wishes = [_Wish(path, _make_key(where, wanted), wanted) for path, wanted in declarations.items()]
+        reads = [_PendingRead(path, _make_key(where, wanted), wanted) for path, wanted in declarations.items()]
         caller = boto.Caller(deadline.left(), self._roles, boto.find_stand_in(), self._log_filter.cover)
-        errand = _Errand(caller)
+        batch = _BatchCaller(caller)
         with self._changed:
             while deadline.left():
-                made = [self._hand_in(wish, deadline, errand) for wish in wishes if wish.needs_call()]
+                made = [self._join_or_add(read, deadline, batch) for read in reads if read.needs_call()]
                 self._start_threads(has_more=any(made))
-                if not self._wait([wish for wish in wishes if wish.find_outcome() is None], deadline):
+                if not self._wait([read for read in reads if read.find_outcome() is None], deadline):
                     break
-            for wish in wishes:
-                wish.give_up()
-        return {wish.path: wish for wish in wishes}
+            for read in reads:
+                read.give_up()
+        return {read.path: read for read in reads}
 
     def _fingerprint_environment(self) -> bytes:
         """Tell apart where, and as whom, AWS is asked, without keeping credentials."""
         variables = [(name, os.environ.get(name)) for name in sorted(os.environ) if name.startswith("AWS_")]
         return blake2b(repr(variables).encode("utf-8", "surrogatepass"), key=self._process_key).digest()
 
-    def _hand_in(self, wish: _Wish, deadline: Deadline, errand: _Errand) -> bool:
-        """Take the call that there is for a wish, or make one. True for a new one."""
-        call = self._calls.get(wish.key)
+    def _join_or_add(self, read: _PendingRead, deadline: Deadline, batch: _BatchCaller) -> bool:
+        """Take the call that there is for a read, or make one. True for a new one."""
+        call = self._calls.get(read.key)
         if call is not None and (call.is_wanted() if call.outcome is None else call.is_definite() and call.is_recent()):
-            wish.call, wish.is_own = call, False
+            read.call, read.is_own = call, False
             return False
-        made = _Call(wish.key, wish.declaration, deadline, errand)
-        errand.enter()
+        made = _Call(read.key, read.declaration, deadline, batch)
+        batch.enter()
         # Where an interrupt comes in between, nobody waits for a call that no thread takes.
         self._queue.append(made)
-        self._calls[wish.key] = made
-        wish.call, wish.is_own = made, True
+        self._calls[read.key] = made
+        read.call, read.is_own = made, True
         return True
 
-    def _wait(self, wishes: Sequence[_Wish], deadline: Deadline) -> bool:
+    def _wait(self, reads: Sequence[_PendingRead], deadline: Deadline) -> bool:
         """Wait for a change. False where there is nothing to wait for, or no time."""
-        if not wishes:
+        if not reads:
             return False
-        others = [wish.call for wish in wishes if wish.call is not None and not wish.is_own]
+        others = [read.call for read in reads if read.call is not None and not read.is_own]
         left = deadline.left()
         shortest = min((call.deadline.left() for call in others), default=left)
         if self._changed.wait(min(left, shortest)):
@@ -313,7 +313,7 @@ class _Desk:
                 with self._changed:
                     call.settle(outcome)
                     self._changed.notify_all()
-                call.errand.leave()
+                call.batch.leave()
             performed.append(call)
             del outcome, call
 
@@ -332,7 +332,7 @@ class _Desk:
             return self._queue.popleft()
 
 
-_desk = _Desk()
+_shared_calls = _SharedCalls()
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch - only Windows is without it, and without forks
     os.register_at_fork(after_in_child=forget)
@@ -371,10 +371,10 @@ def _is_transient(outcome: Outcome) -> bool:
     return isinstance(outcome, boto.Unreached)
 
 
-def _read_wish(request: Request, wish: _Wish, deadline: Deadline) -> Fetched:
-    call, outcome = wish.call, wish.find_outcome()
+def _read_outcome(request: Request, read: _PendingRead, deadline: Deadline) -> Fetched:
+    call, outcome = read.call, read.find_outcome()
     if call is None or outcome is None:
-        endpoint = None if call is None else call.errand.find_endpoint(call.declaration)
+        endpoint = None if call is None else call.batch.find_endpoint(call.declaration)
         return DeadlineExceededError(request.subject, deadline.seconds, deadline.bound, server="aws", endpoint=endpoint)
     if isinstance(outcome, RawValue):
         return outcome

@@ -211,12 +211,12 @@ class _Exchange:
             return {request.path: CredentialsUnavailableError(request.subject, token) for request in due}
         if not seconds:
             return {request.path: make_late_error(request, self._deadline) for request in due}
-        sent = [[_wire.refreshing(path) for path in lane] for lane in lanes] if self._refresh else lanes
+        sent = [[_wire.add_refresh(path) for path in lane] for lane in lanes] if self._refresh else lanes
         headers = {_wire.TOKEN_HEADER: token}
         answers = self._source.transport.exchange(self._server.address, sent, headers, seconds, anew=anew)
         if not self._refresh:
             return answers
-        return {path: answers[_wire.refreshing(path)] for lane in lanes for path in lane}
+        return {path: answers[_wire.add_refresh(path)] for lane in lanes for path in lane}
 
     def _read_batch(
         self, due: Sequence[Request], answers: Mapping[str, Answer | Fault | ResolutionError]

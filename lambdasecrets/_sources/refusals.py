@@ -202,8 +202,8 @@ class _Asked(NamedTuple):
 
 def _look_at(declaration: Secret | Parameter, function_arn: str | None) -> _Asked:
     name = declaration.name
-    place = _read_place(name)
-    own = _read_place(declaration.role_arn or function_arn)
+    place = _read_home(name)
+    own = _read_home(declaration.role_arn or function_arn)
     is_parameter = not isinstance(declaration, Secret)
     return _Asked(
         is_secret=not is_parameter or _REFERENCE in name,
@@ -212,13 +212,13 @@ def _look_at(declaration: Secret | Parameter, function_arn: str | None) -> _Aske
         region=place.region,
         account=place.account,
         has_suffix=place.account is not None and not is_parameter and _SUFFIX.search(name) is not None,
-        own_region=_settings.read_region() or _read_place(function_arn).region,
+        own_region=_settings.read_region() or _read_home(function_arn).region,
         own_account=own.account,
         role=declaration.role_arn,
     )
 
 
-class _Place(NamedTuple):
+class _Home(NamedTuple):
     """Where an ARN is.
 
     Attributes:
@@ -230,11 +230,11 @@ class _Place(NamedTuple):
     account: str | None
 
 
-def _read_place(arn: str | None) -> _Place:
+def _read_home(arn: str | None) -> _Home:
     parts = arn.split(":", _ARN_PARTS - 1) if arn and arn.startswith("arn:") else []
     if len(parts) != _ARN_PARTS or not re.fullmatch(r"[0-9]*", parts[4]):
-        return _Place(None, None)
-    return _Place(parts[3] or None, parts[4] or None)
+        return _Home(None, None)
+    return _Home(parts[3] or None, parts[4] or None)
 
 
 def _write_selector(declaration: Secret | Parameter) -> str | None:

@@ -231,7 +231,7 @@ class _Exchange:
         """Give what has come for each path."""
         soiled = [number for used, number in self.connections.items() if getattr(used, "is_soiled", False)]
         answers = {path: self._answers.get(path, Fault.TIMED_OUT) for paths in lanes for path in paths}
-        return {path: _doubt(answer, soiled) for path, answer in answers.items()} if soiled else answers
+        return {path: _mark_doubtful(answer, soiled) for path, answer in answers.items()} if soiled else answers
 
     def end(self) -> None:
         """Let threads that are still at it come to their end."""
@@ -430,7 +430,7 @@ class _GivenRequest(_Request):
         return body if len(body) <= MAX_BODY_BYTES else Fault.TOO_LARGE
 
 
-def _doubt(answer: Answer | Fault, soiled: Sequence[int]) -> Answer | Fault:
+def _mark_doubtful(answer: Answer | Fault, soiled: Sequence[int]) -> Answer | Fault:
     """Mark an answer that came on a connection on which something else came too."""
     is_doubted = isinstance(answer, Answer) and answer.connection in soiled
     return answer._replace(certain=False) if isinstance(answer, Answer) and is_doubted else answer

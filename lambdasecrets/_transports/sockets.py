@@ -301,7 +301,7 @@ class _Lane:
         """Tell whether a connection whose answers have all come can carry more requests."""
         is_quiet = connection.is_quiet()
         if not is_quiet and connection.has_surplus():
-            self._doubt()
+            self._mark_doubtful()
         return is_quiet and not connection.is_spent
 
     def _take_idle(self) -> _Connection | None:
@@ -341,7 +341,7 @@ class _Lane:
             connection.is_spent = True
         if not stays_open:
             if connection.received and not self._in_flight:
-                self._doubt()
+                self._mark_doubtful()
             self.drop()
 
     def _end(self) -> bool:
@@ -354,14 +354,14 @@ class _Lane:
         # is seen before the connection is used again.
         if connection.received or (len(self._batch.answers) > 1 and not connection.is_quiet()):
             if connection.has_surplus():
-                self._doubt()
+                self._mark_doubtful()
         elif not connection.is_spent and len(self._batch.idle) < _IDLE_CONNECTIONS:
             self._batch.idle.append(connection)
             return False
         connection.close()
         return False
 
-    def _doubt(self) -> None:
+    def _mark_doubtful(self) -> None:
         """Mark the answers of this connection: something has come on it that was not asked for."""
         for path, answer in self._list_answers().items():
             self._batch.answers[path] = answer._replace(certain=False)

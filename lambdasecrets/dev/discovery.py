@@ -54,7 +54,7 @@ _GIVEN_UNLESS_SET = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_REGION": "us-east-1
 
 _BOUND = (classmethod, staticmethod, types.MethodType)
 # Their texts are made of names; those of other exceptions may hold a value.
-_TELLING = (AttributeError, ImportError, LambdaSecretsError, NameError)
+_SELF_EXPLAINING = (AttributeError, ImportError, LambdaSecretsError, NameError)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -579,7 +579,7 @@ def _place(file: str, line: int, source: _Source) -> str:
 
 def _name_error(error: BaseException) -> str:
     name = type(error).__name__
-    if isinstance(error, _TELLING):
+    if isinstance(error, _SELF_EXPLAINING):
         return f"{name}: {' '.join(str(error).split())}"
     if isinstance(error, KeyError) and error.args and _VARIABLE.fullmatch(str(error.args[0])):
         return (

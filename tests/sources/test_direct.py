@@ -439,7 +439,7 @@ def test_calls_of_many_batches(emulator: Emulator, store: MemoryStore) -> None:
         number += 1
         fetch(Secret(f"missing{number}"))
         time.sleep(direct.SHARED_SECONDS / 4)
-    assert len(direct._desk._calls) < number
+    assert len(direct._shared_calls._calls) < number
 
 
 @pytest.mark.parametrize(
@@ -523,7 +523,7 @@ def test_threads_end_when_there_is_nothing_to_do(emulator: Emulator, store: Memo
     fetch(Secret("s"))
     assert list_threads() != []
     until(lambda: not list_threads())
-    assert direct._desk._calls == {}
+    assert direct._shared_calls._calls == {}
 
 
 def test_threads_are_bounded(emulator: Emulator, store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -564,14 +564,14 @@ def test_runs_in_a_copy_of_the_callers_context(
     """What a caller's context variables say holds in the thread; what is set there does not come back."""
     variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="none")
     seen: list[str] = []
-    ask = direct._Errand.ask
+    ask = direct._BatchCaller.ask
 
-    def look(errand: Any, declaration: Any) -> Any:
+    def look(batch: Any, declaration: Any) -> Any:
         seen.append(variable.get())
         variable.set("changed")
-        return ask(errand, declaration)
+        return ask(batch, declaration)
 
-    monkeypatch.setattr(direct._Errand, "ask", look)
+    monkeypatch.setattr(direct._BatchCaller, "ask", look)
     variable.set("mine")
     ask_for(Secret("a"), Secret("b"))
     assert (seen, variable.get()) == (["mine", "mine"], "mine")
@@ -632,7 +632,8 @@ def test_after_a_fork(emulator: Emulator, store: MemoryStore) -> None:
 import os, threading
 print(fetch("s", 20.0).text)
 threading.Thread(target=fetch, args=("slow", 20.0)).start()
-while not direct._desk._queue and not any(call.outcome is None for call in list(direct._desk._calls.values())):
+calls = direct._shared_calls
+while not calls._queue and not any(call.outcome is None for call in list(calls._calls.values())):
     time.sleep(0.001)
 child = os.fork()
 print(fetch("s", 20.0).text, fetch("slow", 20.0).text, flush=True)

@@ -146,10 +146,10 @@ class CachedStore:
             if flight is None or leads:
                 flight = self._flights[key] = Future()
         if leads:
-            self._fly(backend, key, ask, flight, may_be_stale=self._stale_on_error and not refresh)
+            self._fetch_for_all(backend, key, ask, flight, may_be_stale=self._stale_on_error and not refresh)
         return flight.result()
 
-    def _fly(
+    def _fetch_for_all(
         self, backend: _Backend, key: Hashable, ask: Callable[[], _T], flight: Future[_T], *, may_be_stale: bool
     ) -> None:
         try:
@@ -157,13 +157,13 @@ class CachedStore:
                 expires = self._clock() + backend.ttl  # counted from before the call: never served older than that
                 value = ask()
         except BaseException as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
-            self._land(key, flight, error, may_be_stale=may_be_stale)
+            self._fail_for_all(key, flight, error, may_be_stale=may_be_stale)
         else:
             self._keep(key, flight, _Entry(value, expires))
             self._close(key, flight)
             flight.set_result(value)
 
-    def _land(self, key: Hashable, flight: Future[_T], error: BaseException, *, may_be_stale: bool) -> None:
+    def _fail_for_all(self, key: Hashable, flight: Future[_T], error: BaseException, *, may_be_stale: bool) -> None:
         self._close(key, flight)
         transient = isinstance(error, StoreError) and error.status >= _FIRST_TRANSIENT_STATUS
         with self._lock:
