@@ -125,7 +125,7 @@ def inject_secrets(
     _check_options(inject_secrets, unknown)
     kinds = None if retry_on is None else _list_kinds(retry_on)
     options = Options(timeout, max_age, stale_if_error, kinds, fallback).check()
-    _check_observer(on_resolve)
+    check_observer(on_resolve)
 
     def decorate(handler: Callable[..., Any]) -> Callable[..., Any]:
         return _wrap(handler, options, on_resolve)
@@ -146,7 +146,12 @@ def _list_kinds(retry_on: object) -> tuple[type[Exception], ...]:
     return tuple(cast("Iterable[type[Exception]]", retry_on))
 
 
-def _check_observer(on_resolve: object) -> None:
+def check_observer(on_resolve: object) -> None:
+    """Refuse as `on_resolve` what cannot be one.
+
+    Raises:
+        SettingError: it cannot be called, or is async.
+    """
     if on_resolve is not None and (not callable(on_resolve) or inspect.iscoroutinefunction(on_resolve)):
         raise SettingError("on_resolve", "a plain function of one argument: what is async would never be awaited")
 
@@ -404,9 +409,8 @@ register_boundary(aresolve)
 
 def _plan(what: Any, kind: Any, options: Options, context: object, on_resolve: OnResolve | None) -> Lookup:
     invocation = find_invocation(context)
-    _check_observer(on_resolve)
-    compiled = _compile(what, None) if kind is None else _compile(kind, what)
-    return plan_lookup(compiled, options, invocation, on_resolve)
+    check_observer(on_resolve)
+    return plan_lookup(compile_value(what, kind), options, invocation, on_resolve)
 
 
 def _choose(refresh: bool) -> Callable[[Lookup], Arguments | ResolutionError]:  # noqa: FBT001 - the user's keyword
@@ -420,7 +424,13 @@ def _take(outcome: Arguments | ResolutionError) -> Any:
     return outcome.values[""]
 
 
-def _compile(annotation: Any, declaration: Declaration | None) -> CompiledPlan:
+def compile_value(what: Any, kind: Any) -> CompiledPlan:
+    """Make ready what `resolve` is asked for. See there.
+
+    Raises:
+        DeclarationError: `what` carries no declaration, or the type cannot be read.
+    """
+    annotation, declaration = (what, None) if kind is None else (kind, what)
     make = _compile_once if _is_hashable(annotation) else _compile_once.__wrapped__
     return make(annotation, declaration)
 

@@ -109,6 +109,22 @@ class Reader:
         return self._validate(characters) if exact is None else self._validate_json(exact)
 
 
+class Unparsed:
+    """In the place of a declared type: a value as it is, the text, or the bytes of a binary secret."""
+
+
+class UnparsedReader(Reader):
+    """Gives values as they are."""
+
+    def __init__(self) -> None:
+        super().__init__(_checker(Unparsed.__name__, str), Kind.TEXT)
+
+    def read(self, raw: RawValue, key: str | None, subject: Subject) -> Any:  # noqa: ARG002 - a reader's shape
+        """Give the text, else the bytes, else the InvalidValueError."""
+        value = raw.binary if raw.text is None else raw.text
+        return self.checker.misfit(subject, Problem((), "no_text_value")) if value is None else value
+
+
 class Assembler:
     """Puts a config model together from its fields' values. Made once, at import.
 
@@ -183,6 +199,8 @@ def reader(where: str, declared: Any) -> Reader:
     Raises:
         DeclarationError: a type that pydantic cannot read, or that does not decide how a value is read.
     """
+    if declared is Unparsed:
+        return UnparsedReader()
     checker = _checker(where, declared)
     found = set(_kinds(checker.schema, {}))
     kinds = [kind for kind in Kind if kind in found]

@@ -454,7 +454,7 @@ def _report(
         _log_event(event)
         for observe in (lookup.on_resolve, *OBSERVERS):
             if observe is not None:
-                _call_observer(observe, event)
+                call_observer(observe, event)
     return outcome
 
 
@@ -471,7 +471,8 @@ def _log_event(event: ResolveEvent) -> None:
     )
 
 
-def _call_observer(observe: OnResolve, event: ResolveEvent) -> None:
+def call_observer(observe: OnResolve, event: ResolveEvent) -> None:
+    """Report what happened. What the observer raises is logged, and goes no further."""
     try:
         observe(event)
     except Exception as error:  # noqa: BLE001 - watching an invocation must not break it

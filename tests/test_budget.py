@@ -115,6 +115,28 @@ def test_modules_of_an_import() -> None:
     assert set(added) - set(beside_python(added)) <= set(run(f"{PYDANTIC}{OF_PYTHON}{ADDED}"))
 
 
+def test_modules_for_powertools() -> None:
+    """What is for functions with Powertools imports nothing of Powertools and no boto3; only a provider does."""
+    foreign = "sorted({name.partition('.')[0] for name in sys.modules} & {'aws_lambda_powertools', 'boto3'})"
+    face, provider = run(
+        "import json, sys\nfrom lambdasecrets import powertools\n"
+        f"face = {foreign}\npowertools.ExtensionSecretsProvider\nprint(json.dumps([face, {foreign}]))"
+    )
+
+    assert (face, provider) == ([], ["aws_lambda_powertools", "boto3"])
+
+
+def test_modules_of_an_observed_handler() -> None:
+    """Reporting to Powertools loads no boto3."""
+    observed = (
+        "import json, sys\nfrom aws_lambda_powertools import Logger, Metrics\n"
+        "from lambdasecrets.powertools import observe\n"
+        "observe(logger=Logger(), metrics=Metrics(namespace='shop'))\nprint(json.dumps('boto3' in sys.modules))"
+    )
+
+    assert run(observed) is False
+
+
 @pytest.mark.usefixtures("emulator", "three")
 def test_modules_of_an_invocation() -> None:
     """Plain sockets carry an invocation: it loads neither requests nor an HTTP client."""

@@ -30,6 +30,8 @@ PUBLIC_MODULES = (
     "lambdasecrets.dev.emulator",
     "lambdasecrets.dev.faults",
     "lambdasecrets.dev.stores",
+    "lambdasecrets.powertools",
+    "lambdasecrets.powertools.parameters",
     "lambdasecrets.settings",
     "lambdasecrets.testing",
 )

@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 import pytest
+from aws_lambda_powertools.utilities.parameters import clear_caches
 from aws_lambda_powertools.utilities.parameters.constants import DEFAULT_MAX_AGE_SECS
 from aws_secretsmanager_caching import SecretCacheConfig
 from moto import mock_aws
@@ -67,12 +68,17 @@ RESULTS: list[tuple[str, Any, Any]] = [
     ("caching/app.py:handler", {}, {"api_key_configured": True}),
     ("connection_pool/app.py:handler", {}, {"logged_in": True, "sessions_made": 1}),
     (
+        "powertools/changed_import.py:handler",
+        {},
+        {"database": "db.internal", "regions": ["eu-central-1", "eu-west-1"], "theme": "plain"},
+    ),
+    (
         "own_session/app.py:handler",
         {},
         {"api_key_configured": True, "asked": ["/secretsmanager/get?secretId=orders%2Fstripe"]},
     ),
 ]
-RUN_BELOW = {"agent", "api", "powertools", "shortest", "testing"}
+RUN_BELOW = {"agent", "api", "depends", "powertools", "shortest", "testing"}
 # tests/neighbours; tests/deploy; test_examples_rotation.py; test_docs.py, as a page shows results
 RUN_BY_OTHERS = {"neighbours", "packaging", "rotation", "validators", "values"}
 
@@ -177,20 +183,47 @@ def test_max_age_asks_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (results, asked) == ([{"api_key_configured": True}] * 3, 1)
 
 
-def test_routes_and_log_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    """Routes get injected and resolved values, and each invocation writes one structured line."""
+def test_routes_and_what_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    """Routes get injected and resolved values; each resolve has a line in the log and one of metrics."""
     order = run("powertools/app.py:handler", api_event("/orders/7"))
     regions = run("powertools/app.py:handler", api_event("/regions"))
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    resolved = [line["lambdasecrets"] for line in lines if "lambdasecrets" in line]
 
     assert json.loads(order["body"]) == {"order_id": "7", "read_from": "db.internal"}
     assert json.loads(regions["body"]) == {"regions": ["eu-central-1", "eu-west-1"]}
-    assert [(line["message"], line["service"], line["sources"]) for line in lines] == [
-        ("resolved", "orders", {"database": "server"})
-    ] * 2
+    assert [[value["declaration"] for value in one["values"]] for one in resolved] == [
+        ["Secret('orders/database')"],
+        ["Secret('orders/database')"],
+        ["Parameter('/orders/regions')"],
+    ]
+    assert [line["SecretsFailed"] for line in lines if "SecretsFailed" in line] == [[0.0]] * 3
+    assert [name for line in lines for name in ("OrdersRead", "RegionsRead") if name in line] == [
+        "OrdersRead",
+        "RegionsRead",
+    ]
 
 
-PASSED = {"api": 3, "quickstart": 3, "shortest": 1, "testing": 8}
+def test_routes_that_depend_on_values() -> None:
+    """A route asks for what it names."""
+    order = run("depends/app.py:handler", api_event("/orders/7"))
+    regions = run("depends/app.py:handler", api_event("/regions"))
+
+    assert json.loads(order["body"]) == {"order_id": "7", "read_from": "db.internal"}
+    assert json.loads(regions["body"]) == {"regions": ["eu-central-1", "eu-west-1"]}
+
+
+def test_powertools_own_functions() -> None:
+    """With the extension's providers as its defaults, Powertools' own functions read through the extension."""
+    try:
+        result = run("powertools/default_providers.py:handler", {})
+    finally:
+        clear_caches()
+
+    assert result == {"database": "db.internal", "regions": ["eu-central-1", "eu-west-1"]}
+
+
+PASSED = {"api": 3, "depends": 1, "quickstart": 3, "shortest": 1, "testing": 8}
 
 
 def test_no_test_of_an_example_is_forgotten() -> None:

@@ -57,7 +57,7 @@ from typing_extensions import TypeAliasType, TypedDict
 
 from lambdasecrets import DeclarationError, InvalidValueError, Parameter, Problem, Secret, Subject
 from lambdasecrets._decorator import _take
-from lambdasecrets._parsing import assembler, field_reader, reader
+from lambdasecrets._parsing import Unparsed, assembler, field_reader, reader
 from lambdasecrets._signature import Config, Node, value_plan
 from lambdasecrets._sources.request import RawValue
 from tests.labels import label
@@ -1072,6 +1072,17 @@ def test_problems_of_string_list() -> None:
     """An item of a StringList that does not fit shows its index."""
     assert problems(read(list[int], "1,hunter2", is_list=True)) == ["1: int_parsing"]
     assert problems(read(Database, "1,hunter2", is_list=True)) == ["model_type"]
+
+
+def test_unparsed() -> None:
+    """In the place of a type: the text as it is, else the bytes; where there is neither, an error."""
+    unparsed = reader("here", Unparsed)
+    found = [
+        unparsed.read(RawValue(text, binary, "1"), None, SUBJECT) for text, binary in (("1,2", None), (None, b"\xff"))
+    ]
+
+    assert found == ["1,2", b"\xff"]
+    assert problems(unparsed.read(RawValue(None, None, "1"), None, SUBJECT)) == ["no_text_value"]
 
 
 @pytest.mark.parametrize(("declared", "key"), [(str, None), (Database, None), (bytes, "k"), (list[int], None)])

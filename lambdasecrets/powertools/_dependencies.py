@@ -1,0 +1,172 @@
+"""Callables for `Depends`, Powertools' and FastAPI's."""
+
+from __future__ import annotations
+
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+from weakref import WeakValueDictionary
+
+from lambdasecrets._declarations import write_type
+from lambdasecrets._decorator import aresolve, check_observer, compile_value, resolve
+from lambdasecrets._settings import Options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from lambdasecrets._declarations import Parameter, Secret
+    from lambdasecrets._decorator import Fallback
+    from lambdasecrets._resolver import OnResolve
+
+_T = TypeVar("_T")
+
+_SHARED: WeakValueDictionary[tuple[Any, ...], Callable[[], Any]] = WeakValueDictionary()
+"""By all that they were made of. A route holds its own: what no route has any more goes."""
+
+
+@overload
+def dependency(
+    declaration: Secret | Parameter,
+    kind: type[_T],
+    /,
+    *,
+    max_age: float | None = None,
+    stale_if_error: float | None = None,
+    timeout: float | None = None,
+    fallback: Fallback | None = None,
+    on_resolve: OnResolve | None = None,
+) -> Callable[[], _T]: ...
+@overload
+def dependency(
+    config: type[_T],
+    /,
+    *,
+    max_age: float | None = None,
+    stale_if_error: float | None = None,
+    timeout: float | None = None,
+    fallback: Fallback | None = None,
+    on_resolve: OnResolve | None = None,
+) -> Callable[[], _T]: ...
+def dependency(
+    what: Any,
+    kind: Any = None,
+    /,
+    *,
+    max_age: float | None = None,
+    stale_if_error: float | None = None,
+    timeout: float | None = None,
+    fallback: Fallback | None = None,
+    on_resolve: OnResolve | None = None,
+) -> Callable[[], Any]:
+    """Make a callable for `Depends` that resolves a value each time when it is called. See `lambdasecrets.resolve`.
+
+    It ends before the invocation does that a decorator, or `lambdasecrets.invocation`, has seen the context of.
+
+    Args:
+        what: a config model, a `Secret` or `Parameter`, or an annotation that carries one.
+        kind: the type to read it as, where `what` is a declaration.
+        max_age: see `lambdasecrets.inject_secrets`.
+        stale_if_error: see `lambdasecrets.inject_secrets`.
+        timeout: seconds that it may take; never longer than the invocation has left.
+        fallback: see `lambdasecrets.inject_secrets`.
+        on_resolve: a function that is called with a `ResolveEvent`.
+
+    Returns:
+        The callable: the same for the same arguments, so that `dependency_overrides` finds it.
+
+    Raises:
+        DeclarationError: `what` carries no declaration, or the type cannot be read.
+        SettingError: an option cannot be used.
+    """
+
+    def provide() -> Any:
+        return resolve(
+            what,
+            kind,
+            max_age=max_age,
+            stale_if_error=stale_if_error,
+            timeout=timeout,
+            fallback=fallback,
+            on_resolve=on_resolve,
+        )
+
+    return _share(provide, what, kind, Options(timeout, max_age, stale_if_error, (), fallback), on_resolve)
+
+
+@overload
+def adependency(
+    declaration: Secret | Parameter,
+    kind: type[_T],
+    /,
+    *,
+    max_age: float | None = None,
+    stale_if_error: float | None = None,
+    timeout: float | None = None,
+    fallback: Fallback | None = None,
+    on_resolve: OnResolve | None = None,
+) -> Callable[[], Coroutine[Any, Any, _T]]: ...
+@overload
+def adependency(
+    config: type[_T],
+    /,
+    *,
+    max_age: float | None = None,
+    stale_if_error: float | None = None,
+    timeout: float | None = None,
+    fallback: Fallback | None = None,
+    on_resolve: OnResolve | None = None,
+) -> Callable[[], Coroutine[Any, Any, _T]]: ...
+def adependency(
+    what: Any,
+    kind: Any = None,
+    /,
+    *,
+    max_age: float | None = None,
+    stale_if_error: float | None = None,
+    timeout: float | None = None,
+    fallback: Fallback | None = None,
+    on_resolve: OnResolve | None = None,
+) -> Callable[[], Coroutine[Any, Any, Any]]:
+    """Make a coroutine function for FastAPI's `Depends`. See `dependency` and `lambdasecrets.aresolve`.
+
+    Args:
+        what: a config model, a `Secret` or `Parameter`, or an annotation that carries one.
+        kind: the type to read it as, where `what` is a declaration.
+        max_age: see `lambdasecrets.inject_secrets`.
+        stale_if_error: see `lambdasecrets.inject_secrets`.
+        timeout: seconds that it may take; never longer than the invocation has left.
+        fallback: see `lambdasecrets.inject_secrets`.
+        on_resolve: a function that is called with a `ResolveEvent`.
+
+    Returns:
+        The coroutine function: the same for the same arguments, so that `dependency_overrides` finds it.
+
+    Raises:
+        DeclarationError: `what` carries no declaration, or the type cannot be read.
+        SettingError: an option cannot be used.
+    """
+
+    async def provide() -> Any:
+        return await aresolve(
+            what,
+            kind,
+            max_age=max_age,
+            stale_if_error=stale_if_error,
+            timeout=timeout,
+            fallback=fallback,
+            on_resolve=on_resolve,
+        )
+
+    return _share(provide, what, kind, Options(timeout, max_age, stale_if_error, (), fallback), on_resolve)
+
+
+def _share(provide: Callable[[], Any], what: Any, kind: Any, options: Options, on_resolve: object) -> Callable[[], Any]:
+    """Check what a callable was made of, and give the one that was made of the same before."""
+    compile_value(what, kind)
+    options.check()
+    check_observer(on_resolve)
+    # Powertools names a dependency that fails by this.
+    provide.__name__ = provide.__qualname__ = write_type(what) if isinstance(what, type) else str(what)
+    try:
+        return _SHARED.setdefault((iscoroutinefunction(provide), what, kind, options, on_resolve), provide)
+    except TypeError:  # what stands in `Annotated` need not be hashable
+        return provide
