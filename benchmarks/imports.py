@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from benchmarks.measuring import Spread
 from benchmarks.results import Part, Target
@@ -22,12 +23,21 @@ IMPORTS = {
     "http.client": "import http.client",
     "requests": "import requests",
     "boto3": "import boto3",
+    "Powertools LambdaContext": "from aws_lambda_powertools.utilities.typing import LambdaContext",
     "Powertools parameters": "from aws_lambda_powertools.utilities import parameters",
     "aws-secretsmanager-caching": "import aws_secretsmanager_caching",
 }
 """Each beyond pydantic's own."""
 
+QUICKSTART = {
+    "LambdaContext under TYPE_CHECKING": "import app",
+    "LambdaContext imported": f"{IMPORTS['Powertools LambdaContext']}; import app",
+}
+"""The module of the quickstart, in a process that has imported nothing yet."""
+
 TABLE = "import beyond pydantic's own"
+QUICKSTART_TABLE = "import of the quickstart"
+RATIO = "x"
 MILLISECONDS = "ms of processor"
 FULL = 15
 QUICK = 5
@@ -41,6 +51,7 @@ began = time.process_time()
 took = (time.process_time() - began) * 1000
 print(json.dumps([took, sorted(set(sys.modules) - known)]))
 """
+_AT_THE_QUICKSTART = f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1] / 'examples/quickstart/src')!r})"
 _SECONDS = 60.0
 _MOST_MILLISECONDS = 15.0
 _MOST_MODULES = 25
@@ -58,7 +69,22 @@ def measure(rounds: int) -> Part:
         Target(f"{TABLE}: time", Spread.of(took[OURS]), _MOST_MILLISECONDS, "ms"),
         Target(f"{TABLE}: modules", Spread.of(modules[OURS]), _MOST_MODULES, "modules"),
     ]
+    _measure_quickstart(part, rounds)
     return part
+
+
+def _measure_quickstart(part: Part, rounds: int) -> None:
+    """Measure what it costs to import a type for an annotation, side by side."""
+    without = next(iter(QUICKSTART))
+    modules = {name: [len(probe(statement, _AT_THE_QUICKSTART)[1])] for name, statement in QUICKSTART.items()}
+    probed = [
+        {name: probe(statement, _AT_THE_QUICKSTART)[0] for name, statement in QUICKSTART.items()} for _ in range(rounds)
+    ]
+    took = {name: [found[name] for found in probed] for name in QUICKSTART}
+    ratios = {name: [found[name] / found[without] for found in probed] for name in QUICKSTART}
+    part.add(QUICKSTART_TABLE, MILLISECONDS, took, "")
+    part.add(QUICKSTART_TABLE, RATIO, ratios, "")
+    part.add(QUICKSTART_TABLE, "modules", modules, "")
 
 
 def probe(imported: str, before: str = PYDANTIC) -> tuple[float, list[str]]:

@@ -1,11 +1,13 @@
 """One pydantic model that declares everything a function needs."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, Field, SecretStr
 
 from lambdasecrets import Parameter, Secret, inject_secrets, resolve
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
 # --8<-- [start:model]
@@ -28,7 +30,7 @@ class AppConfig(BaseModel, frozen=True):
 
 
 @inject_secrets
-def handler(event: dict[str, Any], context: LambdaContext, *, config: AppConfig) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: "LambdaContext", *, config: AppConfig) -> dict[str, Any]:
     return {
         "database": f"{config.database.username}@{config.database.host}",
         "payments_configured": bool(config.payments.api_key),

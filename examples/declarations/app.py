@@ -1,11 +1,13 @@
 """Every way to declare a value."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, Field, SecretStr
 
 from lambdasecrets import Parameter, Secret, inject_secrets
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
 # --8<-- [start:alias]
@@ -23,12 +25,12 @@ PageSize = Annotated[int, Field(gt=0, le=500), Parameter("/orders/page-size")]
 
 # --8<-- [start:use]
 @inject_secrets
-def read(event: dict[str, Any], context: LambdaContext, *, database: OrdersDatabase) -> str:
+def read(event: dict[str, Any], context: "LambdaContext", *, database: OrdersDatabase) -> str:
     return f"reads from {database.host}"
 
 
 @inject_secrets
-def write(event: dict[str, Any], context: LambdaContext, *, database: OrdersDatabase, page_size: PageSize) -> str:
+def write(event: dict[str, Any], context: "LambdaContext", *, database: OrdersDatabase, page_size: PageSize) -> str:
     return f"writes to {database.host}, {page_size} at a time"
 
 
@@ -39,7 +41,7 @@ def write(event: dict[str, Any], context: LambdaContext, *, database: OrdersData
 @inject_secrets
 def rotate(
     event: dict[str, Any],
-    context: LambdaContext,
+    context: "LambdaContext",
     *,
     current: OrdersDatabase,
     previous: Annotated[Database, Secret("{STAGE}/orders/database", version_stage="AWSPREVIOUS")],
@@ -60,7 +62,7 @@ def rotate(
 @inject_secrets
 def charge(
     event: dict[str, Any],
-    context: LambdaContext,
+    context: "LambdaContext",
     *,
     api_key: Annotated[SecretStr, Secret("{STRIPE_SECRET_ARN}", key="api_key")],
     webhook: Annotated[SecretStr, Secret("{STRIPE_SECRET_ARN}", key="webhook")],
@@ -75,7 +77,7 @@ def charge(
 @inject_secrets
 def show(
     event: dict[str, Any],
-    context: LambdaContext,
+    context: "LambdaContext",
     *,
     banner: Annotated[str, Parameter("/orders/banner")] = "Welcome",
     theme: Annotated[str | None, Parameter("/orders/theme")] = None,

@@ -1,13 +1,15 @@
 """A `requests` Session of your own carries the requests: here with an adapter that notes them."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import SecretStr
 from requests import PreparedRequest, Response, Session
 from requests.adapters import HTTPAdapter
 
 from lambdasecrets import Secret, inject_secrets, use_session
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 asked: list[str] = []
 
@@ -25,6 +27,6 @@ use_session(session)
 
 @inject_secrets
 def handler(
-    event: dict[str, Any], context: LambdaContext, *, api_key: Annotated[SecretStr, Secret("orders/stripe")]
+    event: dict[str, Any], context: "LambdaContext", *, api_key: Annotated[SecretStr, Secret("orders/stripe")]
 ) -> dict[str, Any]:
     return {"api_key_configured": bool(api_key), "asked": asked}

@@ -1,13 +1,15 @@
 """A handler that survives the rotation of its database's password without a failed invocation."""
 
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import psycopg
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, SecretStr
 
 from lambdasecrets import Secret, inject_secrets
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
 class Database(BaseModel, frozen=True):
@@ -40,7 +42,7 @@ def open_connection(database: Database) -> psycopg.Connection[Any]:
 # --8<-- [start:handler]
 @inject_secrets(retry_on=(psycopg.OperationalError,))
 def handler(
-    event: dict[str, Any], context: LambdaContext, *, database: Annotated[Database, Secret("orders/database")]
+    event: dict[str, Any], context: "LambdaContext", *, database: Annotated[Database, Secret("orders/database")]
 ) -> dict[str, Any]:
     order_id = event["order_id"]
     # A handler may run twice, by `retry_on` as by Lambda's own retries: the same order is no second row.

@@ -1,14 +1,16 @@
 """A settings class whose secrets come through the extension, and the rest from the environment."""
 
 from functools import cache
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from lambdasecrets import Parameter, Secret
 from lambdasecrets.settings import ExtensionSettingsSource
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
 # --8<-- [start:settings]
@@ -44,7 +46,7 @@ def load_settings() -> Settings:
     return Settings()  # type: ignore[call-arg]  # its sources give what is missing
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     settings = load_settings()
     return {
         "database": settings.database.host,

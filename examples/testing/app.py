@@ -1,11 +1,13 @@
 """The handler under test."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, SecretStr
 
 from lambdasecrets import Parameter, Secret, inject_secrets
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
 class Database(BaseModel, frozen=True):
@@ -17,7 +19,7 @@ class Database(BaseModel, frozen=True):
 @inject_secrets
 def handler(
     event: dict[str, Any],
-    context: LambdaContext,
+    context: "LambdaContext",
     *,
     database: Annotated[Database, Secret("{STAGE}/orders/database")],
     page_size: Annotated[int, Parameter("/orders/page-size")] = 50,

@@ -1,11 +1,13 @@
 """Validators for texts that need a hand before they are read: a line break at the end, a list with commas."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BeforeValidator, PlainValidator, SecretStr
 
 from lambdasecrets import Parameter, Secret, inject_secrets
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 StrippedSecret = Annotated[SecretStr, BeforeValidator(str.strip)]
 
@@ -17,7 +19,7 @@ def split(text: str) -> list[str]:
 @inject_secrets
 def handler(
     event: dict[str, Any],
-    context: LambdaContext,
+    context: "LambdaContext",
     *,
     api_key: Annotated[StrippedSecret, Secret("validators/api-key")],
     regions: Annotated[list[str], PlainValidator(split), Parameter("/validators/regions")],

@@ -2,12 +2,14 @@
 
 from datetime import date
 from enum import Enum
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, SecretBytes, SecretStr
 
 from lambdasecrets import Parameter, Secret, inject_secrets
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
 class Mode(Enum):
@@ -23,7 +25,7 @@ class Limits(BaseModel):
 @inject_secrets
 def handler(
     event: dict[str, Any],
-    context: LambdaContext,
+    context: "LambdaContext",
     *,
     banner: Annotated[str, Parameter("/values/banner")],
     page_size: Annotated[int, Parameter("/values/page-size")],
