@@ -38,11 +38,20 @@ def lambdasecrets(
     context.default_map = read_defaults(context.command)
 
 
-app.command("check", epilog=check.EXAMPLES)(check.check_values)
-app.command("policy", epilog=policy.EXAMPLES)(policy.write_policy)
-app.command("init", epilog=init.EXAMPLES)(init.write_secrets_file)
-app.command("schema", epilog=schema.EXAMPLES)(schema.write_schema)
-app.command("agent-config", epilog=agent_config.EXAMPLES)(agent_config.write_agent_config)
-app.command("layer", epilog=layer.EXAMPLES)(layer.show_layer)
-app.command("invoke", epilog=invoke.EPILOG)(invoke.invoke_command)
-app.command("serve", epilog=serve.EPILOG)(serve.serve)
+_COMMANDS = (
+    ("invoke", invoke.invoke_command, invoke.EPILOG, "Run a handler on an event, and print what it returns."),
+    ("serve", serve.serve, serve.EPILOG, "Run the stand-in for other processes."),
+    ("check", check.check_values, check.EXAMPLES, "Check declarations against values, or a template."),
+    ("policy", policy.write_policy, policy.EXAMPLES, "Write the IAM policy that handlers need, and no more."),
+    ("schema", schema.write_schema, schema.EXAMPLES, "Write JSON Schemas of values, or of the secrets file."),
+    ("init", init.write_secrets_file, init.EXAMPLES, "Write a first secrets file, with made-up values."),
+    (
+        "agent-config",
+        agent_config.write_agent_config,
+        agent_config.EXAMPLES,
+        "Write the agent's configuration: what it prefetches.",
+    ),
+    ("layer", layer.show_layer, layer.EXAMPLES, "Show how to attach the real extension's layer."),
+)
+for _name, _command, _epilog, _summary in _COMMANDS:
+    app.command(_name, epilog=_epilog, short_help=_summary)(_command)

@@ -41,8 +41,12 @@ Examples:
   lambdasecrets serve --aws --port 0 --profile agent --format json
 
 Standard output gets what the process that is to use it needs in its environment, first of all AWS_SESSION_TOKEN.
-Requests are logged on standard error, without values. {HEALTH_PATH} answers without a token. Ctrl-C or
-SIGTERM ends it, with exit code 0; the exit code is 2 when what is given, or the port, cannot be used.
+Requests are logged on standard error, without values. {HEALTH_PATH} answers without a token.
+
+\b
+Exit codes:
+  0  Ctrl-C or SIGTERM ended it
+  2  what is given, or the port, cannot be used
 """
 
 
