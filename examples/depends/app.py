@@ -21,17 +21,17 @@ class Database(BaseModel, frozen=True):
     password: SecretStr
 
 
+get_database = dependency(Secret("orders/database"), Database)
+get_regions = dependency(Parameter("/orders/regions"), list[str])
+
+
 @app.get("/orders/<order_id>")
-def order(
-    order_id: str, database: Annotated[Database, Depends(dependency(Secret("orders/database"), Database))]
-) -> dict[str, Any]:
+def order(order_id: str, database: Annotated[Database, Depends(get_database)]) -> dict[str, Any]:
     return {"order_id": order_id, "read_from": database.host}
 
 
 @app.get("/regions")
-def regions(
-    found: Annotated[list[str], Depends(dependency(Parameter("/orders/regions"), list[str]))],
-) -> dict[str, Any]:
+def regions(found: Annotated[list[str], Depends(get_regions)]) -> dict[str, Any]:
     return {"regions": found}
 
 

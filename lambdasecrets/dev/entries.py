@@ -39,7 +39,7 @@ class Use:
 
     Attributes:
         target: the handler or config model, as a command names it.
-        parameter: the parameter, or the way to a config model's field.
+        parameter: the parameter, or the way to a config model's field; empty for a dependency, which is one value.
         declaration: as it is declared.
         type: the declared type, as written.
         kind: how the text of the value, or of the member, is read.
@@ -54,6 +54,11 @@ class Use:
     kind: Kind
     is_optional: bool
     schema: Node
+
+    @property
+    def place(self) -> str:
+        """Where it is declared, in words."""
+        return f"{self.parameter} of {self.target}".removeprefix(" of ")
 
 
 @dataclass(frozen=True, slots=True)

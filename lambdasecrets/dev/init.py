@@ -211,7 +211,7 @@ def _name(entry: Entry) -> str:
 
 
 def _name_users(entry: Entry) -> str:
-    return _list_few([f"{use.type}, {use.parameter} of {use.target}" for use in entry.uses], "; ")
+    return _list_few([f"{use.type}, {use.place}" for use in entry.uses], "; ")
 
 
 def _list_few(texts: Iterable[str], separator: str) -> str:

@@ -88,8 +88,7 @@ def make_file_schema(entries: Entries) -> Node:
 def _describe(entry: Entry, node: Node) -> Node:
     """Say whose a value is."""
     users = dict.fromkeys(
-        f"{use.type}: {use.parameter} of {use.target}{' (has a default)' if use.is_optional else ''}"
-        for use in entry.uses
+        f"{use.type}: {use.place}{' (has a default)' if use.is_optional else ''}" for use in entry.uses
     )
     return {"description": "\n".join(users), **node}
 

@@ -6,8 +6,9 @@ from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 from weakref import WeakValueDictionary
 
+from lambdasecrets._compiled import CompiledPlan
 from lambdasecrets._declarations import write_type
-from lambdasecrets._decorator import aresolve, check_observer, compile_value, resolve
+from lambdasecrets._decorator import PLAN, aresolve, check_observer, compile_value, resolve
 from lambdasecrets._settings import Options
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ def dependency(
         on_resolve: a function that is called with a `ResolveEvent`.
 
     Returns:
-        The callable: the same for the same arguments, so that `dependency_overrides` finds it.
+        The callable: the same for the same arguments, so that `dependency_overrides` finds it. `policy`, `check` and
+        the other commands find it where a module has it by a name.
 
     Raises:
         DeclarationError: `what` carries no declaration, or the type cannot be read.
@@ -161,9 +163,11 @@ def adependency(
 
 def _share(provide: Callable[[], Any], what: Any, kind: Any, options: Options, on_resolve: object) -> Callable[[], Any]:
     """Check what a callable was made of, and give the one that was made of the same before."""
-    compile_value(what, kind)
     options.check()
     check_observer(on_resolve)
+    compiled = CompiledPlan(compile_value(what, kind).plan)
+    compiled.timeout = options.timeout
+    setattr(provide, PLAN, compiled)  # by which `policy` and `check` find it, where a module has it by a name
     # Powertools names a dependency that fails by this.
     provide.__name__ = provide.__qualname__ = write_type(what) if isinstance(what, type) else str(what)
     try:

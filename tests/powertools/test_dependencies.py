@@ -6,6 +6,7 @@ import inspect
 import json
 import time
 import weakref
+from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import pytest
@@ -25,7 +26,9 @@ from lambdasecrets import (
     invocation,
 )
 from lambdasecrets.dev.context import LambdaContext
+from lambdasecrets.dev.discovery import discover
 from lambdasecrets.dev.emulator import Emulator
+from lambdasecrets.dev.entries import read_entries
 from lambdasecrets.dev.faults import Hang
 from lambdasecrets.dev.stores import MemoryStore
 from lambdasecrets.powertools import adependency, dependency
@@ -137,6 +140,25 @@ def test_refuses_at_once_what_could_only_fail_later(make: Any) -> None:
         make(Config, max_age=-1)
     with pytest.raises(SettingError, match="on_resolve"):
         make(Config, on_resolve=asyncio.sleep)
+
+
+def test_is_found_by_the_commands(tmp_path: Path) -> None:
+    """What a module has by a name is found by `policy`, `check` and the others, with what it declares."""
+    file = tmp_path / "app.py"
+    file.write_text(
+        "from lambdasecrets import Parameter, Secret\nfrom lambdasecrets.powertools import adependency, dependency\n"
+        "get_key = dependency(Secret('key'), str, timeout=2)\nget_size = adependency(Parameter('/size'), int)\n",
+        encoding="utf-8",
+    )
+    found = discover([str(file)]).found
+
+    assert [(one.target.rpartition(":")[2], str(one.declarations[0]), one.timeout) for one in found] == [
+        ("get_key", "Secret('key')", 2),
+        ("get_size", "Parameter('/size')", None),
+    ]
+    assert [use.place for entry in read_entries(found, {}).entries for use in entry.uses] == [
+        one.target for one in found
+    ]
 
 
 # --- The running invocation -------------------------------------------------------------------------------------------
