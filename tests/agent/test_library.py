@@ -15,7 +15,9 @@ import pytest
 from lambdasecrets import (
     AccessDeniedError,
     DeadlineExceededError,
+    DecryptionError,
     ExtensionUnavailableError,
+    InvalidValueError,
     LambdaSecretsError,
     NotFoundError,
     Parameter,
@@ -176,6 +178,22 @@ def test_access_denied(run: Run, secrets: Any, aws: AwsDouble) -> None:
     assert "secretsmanager:GetSecretValue" in str(caught.value)
 
 
+def test_a_key_that_may_not_be_used(run: Run, secrets: Any, aws: AwsDouble) -> None:
+    """A secret whose KMS key the role may not use is named as such."""
+    with opened_gate(aws.url) as gate, run(environ={"AWS_ENDPOINT_URL": gate.url}):
+        gate.errors["GetSecretValue"] = ("AccessDeniedException", "Access to KMS is not allowed")
+        with pytest.raises(DecryptionError, match="kms:Decrypt"):
+            one({}, None)
+
+
+def test_a_value_of_another_shape(run: Run, secrets: Any) -> None:
+    """For a value of another shape the error tells where, and never what."""
+    with run(), pytest.raises(InvalidValueError) as caught:
+        resolve(Secret("library/a"), int)
+
+    assert "value of a" not in str(caught.value)
+
+
 def test_a_parameter(run: Run) -> None:
     """The agent has no parameters, and the error says so."""
     with run(), pytest.raises(UnsupportedByAgentError):
@@ -213,6 +231,12 @@ def test_a_rotation(run: Run, secrets: Any) -> None:
         rotated = [log_in("rotated", None) for _ in range(3)]
 
     assert (first, stale, rotated) == ("connected with value of a", "value of a", ["connected with rotated"] * 3)
+
+
+def test_a_login_that_no_rotation_explains(run: Run, secrets: Any) -> None:
+    """Where the secret did not change, the handler's own error goes on."""
+    with run(), pytest.raises(WrongPasswordError):
+        log_in("another password", None)
 
 
 def test_a_rotation_is_seen_when_the_value_is_due(run: Run, secrets: Any) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from itertools import cycle
 from typing import Annotated, Any
 
 import boto3
 import pytest
 
 from lambdasecrets import LambdaSecretsError, NotFoundError, Secret, inject_secrets, resolve
+from lambdasecrets.testing import lambda_context
 from tests.agent._gate import opened_gate
 from tests.agent.conftest import ACTIONS, Run
 from tests.agent.test_library import outcomes
@@ -49,6 +51,17 @@ def three(
     return [own, acme, globex]
 
 
+@inject_secrets(timeout=10)
+def of_tenant(
+    event: Any,
+    context: Any,
+    *,
+    key: Annotated[str, Secret("tenant/key", role_arn="arn:aws:iam::{context.tenant_id}:role/reader")],
+) -> tuple[str, str]:
+    """Show whose invocation it is, and the value."""
+    return context.tenant_id, key
+
+
 def test_one_name_of_three_accounts(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """One name read with two roles and with none is three values, never swapped, under eight threads."""
     monkeypatch.setenv("GLOBEX", "444455556666")
@@ -56,6 +69,15 @@ def test_one_name_of_three_accounts(run: Run, monkeypatch: pytest.MonkeyPatch) -
         seen = outcomes(lambda: three({}, None), time.monotonic() + 3)
 
     assert set(seen) == {repr(list(ACCOUNTS.values()))}
+
+
+def test_two_tenants(run: Run) -> None:
+    """Two tenants' roles, one name and one handler are two values, each in its own tenant's invocation."""
+    tenants = cycle(["111122223333", "444455556666"])
+    with run():
+        seen = outcomes(lambda: of_tenant({}, lambda_context(tenant_id=next(tenants))), time.monotonic() + 3)
+
+    assert set(seen) == {repr(("111122223333", "acme's")), repr(("444455556666", "globex's"))}
 
 
 def test_each_role_rotates_by_itself(run: Run, aws: AwsDouble) -> None:

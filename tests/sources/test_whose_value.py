@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Annotated, Any
 from urllib.parse import parse_qs, urlsplit
@@ -11,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from pydantic import BaseModel
 
-from lambdasecrets import Parameter, ProtocolError, Secret, UnsupportedByExtensionError, resolve
+from lambdasecrets import Parameter, ProtocolError, Secret, UnsupportedByExtensionError, inject_secrets, resolve
 from lambdasecrets._clock import make_deadline
 from lambdasecrets._sources.local import LocalSource, Server
 from lambdasecrets._sources.request import Fetched, RawValue, Request
@@ -23,6 +24,7 @@ from lambdasecrets.dev._emulator.http_server import Connection
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore
 from lambdasecrets.errors import Subject
+from lambdasecrets.testing import lambda_context
 from tests.serving import answer, serving
 
 SECONDS = 10.0
@@ -261,6 +263,33 @@ def test_a_role_is_asked_of_the_agent(store: MemoryStore, monkeypatch: pytest.Mo
         found = [resolve(Secret("db", role_arn=role), str) for role in (OTHER_ROLE, ROLE, OTHER_ROLE)]
         assert [*found, resolve(Secret("db"), str)] == ["theirs", "ours", "theirs", "ours"]
         assert [record.path for record in agent.requests] == ["/ping", *["/secretsmanager/get"] * 4]
+
+
+@inject_secrets(max_age=60)
+def of_tenant(
+    event: Any,
+    context: Any,
+    *,
+    key: Annotated[str, Secret("db", role_arn="arn:aws:iam::{context.tenant_id}:role/reader")],
+) -> tuple[str, str]:
+    """Show whose invocation it is, and the value."""
+    return context.tenant_id, key
+
+
+@pytest.mark.parametrize("transport", ["lean", "requests"])
+def test_two_tenants_with_a_role_each(store: MemoryStore, monkeypatch: pytest.MonkeyPatch, transport: str) -> None:
+    """One name and one handler are two values, from the agent and from memory, in the invocations of eight threads."""
+    expected = {"999988887777": "theirs", "123456789012": "ours"}
+    monkeypatch.setenv("LAMBDASECRETS_TRANSPORT", transport)
+    for account, text in expected.items():
+        store.put_secret(f"arn:aws:secretsmanager:us-east-1:{account}:secret:db-a1B2c3", text)
+    with Emulator(store, profile="agent") as agent, ThreadPoolExecutor(8) as pool:
+        for name, value in agent.environment().items():
+            monkeypatch.setenv(name, value)
+        contexts = [lambda_context(tenant_id=tenant) for tenant in [*expected] * 50]
+        found = list(pool.map(lambda context: of_tenant({}, context), contexts))
+
+    assert found == [*expected.items()] * 50
 
 
 class TwoSecrets(BaseModel):
