@@ -16,7 +16,7 @@ CACHE = ROOT / ".cache" / "agent"
 
 _NAME = "aws-workload-credentials-provider"
 _TOOLS = ("cargo", "cc", "cmake")
-_BUILD_SECONDS = 2400.0  # 5 minutes on two quiet cores
+_BUILD_SECONDS = 7200.0  # 5 minutes on two quiet cores; a busy machine takes as many times longer as it is busy
 
 
 class MissingToolError(Exception):
@@ -40,7 +40,7 @@ def _build(kept: Path) -> None:
     missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
     if missing:
         raise MissingToolError(f"Cannot build {CRATE}: {', '.join(missing)} not found. Install it and try again.")
-    print(f"Building {CRATE} {VERSION}: about 5 minutes, once", file=sys.__stderr__, flush=True)
+    sys.stderr.write(f"\nBuilding {CRATE} {VERSION}: about 5 minutes, once\n")
     kept.parent.mkdir(parents=True, exist_ok=True)
     target = kept.parent / f"{VERSION}-target"  # it stays until all is built: a build that is stopped goes on
     with tempfile.TemporaryDirectory(dir=kept.parent) as folder:

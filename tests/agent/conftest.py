@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lambdasecrets import use_session
 from tests.agent._agent import Agent, running_agent
-from tests.agent._binary import MissingToolError, agent_binary
+from tests.agent._binary import CRATE, MissingToolError, agent_binary
 from tests.dev.aws_double import AwsDouble, running_aws
 
 Run = Callable[..., AbstractContextManager[Agent]]
@@ -27,14 +29,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def binary() -> Path:
-    """Give Amazon's agent. Where it cannot be built the tests are skipped; in CI that is a failure."""
+def binary(request: pytest.FixtureRequest) -> Path:
+    """Give Amazon's agent. Where a tool to build it is missing the tests are skipped; in CI that is a failure."""
+    capture: Any = request.config.pluginmanager.getplugin("capturemanager")
     try:
-        return agent_binary()
+        with capture.global_and_fixture_disabled():  # a build takes minutes: say so, and what cargo says
+            return agent_binary()
     except MissingToolError as reason:
         if os.environ.get("CI") == "true":
             pytest.exit(str(reason), returncode=1)
         pytest.skip(str(reason))
+    except subprocess.SubprocessError as reason:
+        pytest.exit(f"Cannot build {CRATE}: {reason}", returncode=1)
 
 
 @pytest.fixture(scope="session")

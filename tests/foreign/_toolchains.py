@@ -57,7 +57,7 @@ def built(source: Path, command: Sequence[str], *tools: str) -> Path:
     with tempfile.TemporaryDirectory(dir=CACHE) as folder:
         copy = Path(folder) / "copy"
         shutil.copytree(source, copy) if source.is_dir() else _copy_file(source, copy)
-        print(f"Building {source.relative_to(ROOT)}", file=sys.__stderr__, flush=True)
+        sys.stderr.write(f"\nBuilding {source.relative_to(ROOT)}\n")
         subprocess.run(command, cwd=copy, check=True, stdin=subprocess.DEVNULL, timeout=_BUILD_SECONDS)
         if not kept.exists():
             copy.replace(kept)  # at once: another run never sees half a build

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,12 +21,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def found() -> Found:
+def found(request: pytest.FixtureRequest) -> Found:
     """Build a program where its language is found. Where not the test is skipped; in CI that is a failure."""
+    capture: Any = request.config.pluginmanager.getplugin("capturemanager")
 
     def found(build: Callable[[], list[str | Path]]) -> list[str | Path]:
         try:
-            return build()
+            with capture.global_and_fixture_disabled():  # a build can take minutes: say so
+                return build()
         except MissingToolError as reason:
             if os.environ.get("CI") == "true":
                 pytest.fail(str(reason))
