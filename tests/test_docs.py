@@ -18,6 +18,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from lambdasecrets import _settings, errors, inject_secrets
+from lambdasecrets.dev import pytest_plugin
 from lambdasecrets.dev._cli.app import app
 from lambdasecrets.dev.invoke import Target, invoke
 from lambdasecrets.dev.stores import load_secrets_file
@@ -243,6 +244,20 @@ def test_every_command_has_its_heading() -> None:
     commands = get_command(app).commands  # type: ignore[attr-defined]  # a group has them
 
     assert {f"`{name}`" for name in commands} - set(headings(ROOT / "docs/cli.md")) == set()
+
+
+def test_every_fixture_is_documented() -> None:
+    """Each fixture of the pytest plugin is described on the page about testing."""
+    tree = ast.parse(Path(pytest_plugin.__file__).read_text(encoding="utf-8"))
+    fixtures = [
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and "pytest.fixture" in map(ast.unparse, node.decorator_list)
+    ]
+    page = (ROOT / "docs/testing.md").read_text(encoding="utf-8")
+
+    assert len(fixtures) == 4
+    assert [name for name in fixtures if f"`{name}`" not in page] == []
 
 
 def test_every_page_is_listed_for_machines() -> None:

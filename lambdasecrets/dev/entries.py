@@ -16,7 +16,9 @@ from lambdasecrets._parsing import Kind
 from lambdasecrets._signature import Slot
 from lambdasecrets.dev._drafts.nodes import Node
 from lambdasecrets.dev._stores.arns import REFERENCE, split_selector
+from lambdasecrets.dev.discovery import InputError
 from lambdasecrets.dev.placeholders import check_texts, fill, fill_name
+from lambdasecrets.errors import DeclarationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -108,7 +110,7 @@ def read_entries(found: Sequence[Found], texts: Mapping[str, str]) -> Entries:
         texts: for `{VAR}` and `{context.tenant_id}`; what is not in it stays in the names.
 
     Raises:
-        InputError: a text makes no name.
+        InputError: a text makes no name, or a config model has a type that cannot be read.
     """
     uses: list[tuple[Use, core_schema.CoreSchema]] = []
     for item in found:
@@ -129,7 +131,10 @@ def read_entries(found: Sequence[Found], texts: Mapping[str, str]) -> Entries:
 
 def _read_use(found: Found, slot: Slot, default: object) -> tuple[Use, core_schema.CoreSchema]:
     """Read a declaration. Of its schema there is only the default yet."""
-    reader = _parsing.reader(found.target, slot.type)
+    try:
+        reader = _parsing.reader(found.target, slot.type)
+    except DeclarationError as error:  # of a handler it would be known since its import
+        raise InputError(" ".join(str(error).split())) from None
     declaration = cast("Secret | Parameter", slot.declaration)
     # The plan of a config model by itself begins with the model's own name.
     path = ".".join(slot.path[1:] if isinstance(found.item, type) else slot.path)

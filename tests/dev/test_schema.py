@@ -220,6 +220,18 @@ def test_defaults() -> None:
     }  # fmt: skip
 
 
+def test_a_type_that_cannot_be_read() -> None:
+    """A config model that no handler takes is looked at now: a type that does not decide how it is read is refused."""
+    Path("app.py").write_text(f"{HEAD}class Config(BaseModel):\n    a: Annotated[Any, Secret('x')]\n", encoding="utf-8")
+
+    code, out, err = run("schema", "app.py:Config")
+
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(
+        "Error: Cannot use app.py:Config: Any does not decide how the value is read. Declare a definite"
+    )
+
+
 def test_a_text_that_makes_no_name() -> None:
     """A placeholder's text that makes no name is refused, and not shown."""
     with pytest.raises(InputError, match=r"^cannot use STAGE for Secret\('\{STAGE\}/x'\): ") as caught:
