@@ -17,7 +17,7 @@ PYRIGHT := PATH="$(abspath $(BIN)):$$PATH" pyright
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help ci demo test test-all test-wheel e2e agent foreign neighbours package deploy-check rotation-drill faults soak fuzz bench check format docs build clean
+.PHONY: help ci demo test test-all test-wheel e2e agent foreign neighbours package deploy-check rotation-drill faults soak fuzz bench check format docs docs-browser docs-zensical build clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-14s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -115,6 +115,19 @@ format: $(VENV)/.check ## Format the code and apply the safe fixes
 docs: $(VENV)/.docs ## Build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
+# Chromium comes from no package index: root gets Debian's, everyone else is told what to install.
+docs-browser: $(VENV)/.browser docs ## Look at every page with Chromium, on a desk and on a phone, light and dark (8 minutes)
+	@command -v chromedriver >/dev/null || \
+		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium chromium-driver; } || true
+	$(BIN)/python -m pytest -m browser tests/browser $(PYTEST_ARGS)
+
+# Material for MkDocs is maintained until May 2027; its makers' next generator builds the same mkdocs.yml.
+docs-zensical: $(VENV)/.zensical ## Build the documentation with Zensical, into build/zensical
+	{ echo "site_dir: build/zensical"; cat mkdocs.yml; } > .zensical.yml
+	$(BIN)/zensical build --strict --config-file .zensical.yml
+	rm .zensical.yml
+
 build: $(VENV)/.build ## Build the sdist and the wheel into dist/
 	rm -rf dist
 	$(BIN)/python -m build
@@ -169,6 +182,14 @@ $(VENV)/.check: $(VENV)/.pip pyproject.toml
 
 $(VENV)/.docs: $(VENV)/.pip pyproject.toml
 	$(INSTALL) --editable ".[cli]" --group docs
+	@touch $@
+
+$(VENV)/.browser: $(VENV)/.pip pyproject.toml
+	$(INSTALL) --editable ".[aws,cli]" --group test --group browser
+	@touch $@
+
+$(VENV)/.zensical: $(VENV)/.pip pyproject.toml
+	$(INSTALL) --editable ".[cli]" --group docs --group zensical
 	@touch $@
 
 $(VENV)/.build: $(VENV)/.pip pyproject.toml

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
@@ -15,10 +15,10 @@ _MARGIN = 16
 _TITLE = 34
 _ROW = 30
 _BAR = 18
-_LABELS = 290
+_LABELS = 310
 _FIGURES = 70
 _CURVES_HEIGHT = 380
-_CURVE_LABELS = 200
+_CURVE_LABELS = 230
 _LEFT = 76
 _BOTTOM = 56
 _LINE_GAP = 15
@@ -50,27 +50,40 @@ class Bars:
         title: what is shown, with its unit.
         figures: by label.
         ours: the labels to put forward.
+        groups: the labels that stand together, by what is written above them; those of no group stand first.
     """
 
     title: str
     figures: Mapping[str, float]
     ours: frozenset[str]
+    groups: Mapping[str, Collection[str]] = field(default_factory=dict[str, Collection[str]])
 
     def svg(self, theme: Theme) -> str:
         """Draw them."""
-        height = _TITLE + _ROW * len(self.figures) + _MARGIN
-        return _document(self.title, height, theme, self._rows(theme))
+        rows = self._rows()
+        height = _TITLE + _ROW * len(rows) + _MARGIN
+        drawn = (part for row, label in enumerate(rows) for part in self._row(label, _TITLE + _ROW * row, theme))
+        return _document(self.title, height, theme, drawn)
 
-    def _rows(self, theme: Theme) -> Iterator[str]:
-        longest = max(self.figures.values())
-        for row, (label, figure) in enumerate(self.figures.items()):
-            top = _TITLE + _ROW * row
-            width = max((WIDTH - _LABELS - _FIGURES) * figure / longest, 1.0)
-            colour, weight = (theme.ours, "bold") if label in self.ours else (theme.others[0], "normal")
-            middle = top + _BAR - 4
-            yield _text(_LABELS - 10, middle, label, theme.text, anchor="end", weight=weight)
-            yield f'<rect x="{_LABELS}" y="{top}" width="{width:.1f}" height="{_BAR}" rx="2" fill="{colour}"/>'
-            yield _text(_LABELS + width + 8, middle, rounded(figure), theme.text, weight=weight)
+    def _rows(self) -> list[str]:
+        """List the labels, and the headings of groups, from top to bottom."""
+        grouped = {label for labels in self.groups.values() for label in labels}
+        rows = [label for label in self.figures if label not in grouped]
+        for heading, labels in self.groups.items():
+            rows += [heading, *(label for label in self.figures if label in labels)]
+        return rows
+
+    def _row(self, label: str, top: int, theme: Theme) -> Iterator[str]:
+        middle = top + _BAR - 4
+        if label not in self.figures:
+            yield _text(_MARGIN, middle, label, theme.muted)
+            return
+        figure = self.figures[label]
+        width = max((WIDTH - _LABELS - _FIGURES) * figure / max(self.figures.values()), 1.0)
+        colour, weight = (theme.ours, "bold") if label in self.ours else (theme.others[0], "normal")
+        yield _text(_LABELS - 10, middle, label, theme.text, anchor="end", weight=weight)
+        yield f'<rect x="{_LABELS}" y="{top}" width="{width:.1f}" height="{_BAR}" rx="2" fill="{colour}"/>'
+        yield _text(_LABELS + width + 8, middle, rounded(figure), theme.text, weight=weight)
 
 
 @dataclass(frozen=True)

@@ -93,11 +93,12 @@ def test_prints() -> None:
 FIGURE = Figure("table", "case", "a", "us", Spread(2.0, 1.0, 3.0, 1.0))
 PLOTS = (
     Bars("<Bars>", {"ours": 1.0, "theirs": 2.0}, frozenset({"ours"})),
+    Bars("Grouped", {"ours": 1.0, "theirs": 2.0}, frozenset({"ours"}), {"asked": {"theirs"}}),
     Curves("Curves", "names", (1, 10), ("1", "10"), {"ours": (1, 5), "theirs": (1, 5)}, frozenset({"ours"})),
 )
 
 
-@pytest.mark.parametrize("plot", PLOTS, ids=["bars", "curves"])
+@pytest.mark.parametrize("plot", PLOTS, ids=["bars", "groups", "curves"])
 def test_draws(plot: Bars | Curves, tmp_path: Path) -> None:
     """A plot is well-formed SVG for each theme, in its colours, with a title and its labels."""
     write(plot, "plot", tmp_path)

@@ -54,6 +54,7 @@ RESULTS: list[tuple[str, Any, Any]] = [
     ("methods_async/app.py:async_handler", {"items": ["tea", "jam"]}, ["tea: 5 EUR", "jam: 5 EUR"]),
     ("home/app.py:handler", {}, "connects to db.internal"),
     ("migrating/after.py:handler", {}, "orders@db.internal"),
+    ("migrating/boto3_before.py:handler", {}, "orders@db.internal"),
     ("migrating/powertools_before.py:handler", {}, "orders@db.internal"),
     ("migrating/requests_before.py:handler", {}, "orders@db.internal"),
     ("migrating/settings_before.py:handler", {}, "orders@db.internal"),
@@ -78,7 +79,17 @@ RESULTS: list[tuple[str, Any, Any]] = [
         {"api_key_configured": True, "asked": ["/secretsmanager/get?secretId=orders%2Fstripe"]},
     ),
 ]
-RUN_BELOW = {"agent", "api", "depends", "powertools", "shortest", "testing"}
+RUN_BELOW = {
+    "agent",
+    "api",
+    "container_image",
+    "depends",
+    "powertools",
+    "scheduled_job",
+    "several_handlers",
+    "shortest",
+    "testing",
+}
 # tests/neighbours; tests/deploy; test_examples_rotation.py; test_docs.py, as a page shows results
 RUN_BY_OTHERS = {"neighbours", "packaging", "rotation", "validators", "values"}
 
@@ -223,7 +234,16 @@ def test_powertools_own_functions() -> None:
     assert result == {"database": "db.internal", "regions": ["eu-central-1", "eu-west-1"]}
 
 
-PASSED = {"api": 3, "depends": 1, "quickstart": 3, "shortest": 1, "testing": 8}
+PASSED = {
+    "api": 3,
+    "container_image": 2,
+    "depends": 1,
+    "quickstart": 3,
+    "scheduled_job": 2,
+    "several_handlers": 2,
+    "shortest": 1,
+    "testing": 8,
+}
 
 
 def test_no_test_of_an_example_is_forgotten() -> None:
