@@ -23,7 +23,7 @@ from lambdasecrets.dev._cli.app import app
 from lambdasecrets.dev.invoke import Target, invoke
 from lambdasecrets.dev.stores import load_secrets_file
 from tests.pages import EVERY_BLOCK, EVERY_HEADING, PAGES, ROOT, Block, headings
-from tests.scenes import MADE, QUICKSTART, SCENES, Records, error_of, failure_of, settled
+from tests.scenes import MADE, SCENES, Records, error_of, failure_of, settled
 
 MARKED = [block for block in EVERY_BLOCK if block.marker]
 PUBLIC_MODULES = (
@@ -146,12 +146,28 @@ def test_the_tree_of_errors() -> None:
 
 
 def test_the_readmes_handler() -> None:
-    """The README shows the quickstart's handler, then the shortest one with its test, letter by letter."""
+    """The README shows the first page's handler, then the shortest one with its test, letter by letter."""
     shown = [block.text for block in EVERY_BLOCK if block.page == "README.md" and block.language == "python"]
-    files = [QUICKSTART / "src/app.py", ROOT / "examples/shortest/app.py", ROOT / "examples/shortest/test_app.py"]
+    files = [ROOT / "examples/home/app.py", ROOT / "examples/shortest/app.py", ROOT / "examples/shortest/test_app.py"]
 
     assert shown == [file.read_text(encoding="utf-8") for file in files]
     assert [len([line for line in text.splitlines() if line]) < 10 for text in shown[1:]] == [True, True]
+
+
+def test_the_readmes_badges_are_true() -> None:
+    """What a badge says is what pyproject.toml requires."""
+    badges = re.findall(r"/badge/([^-]+(?:--[^-]+)*)-(.+?)-\w+\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    versions = re.findall(r"Python :: (3\.\d+)\"", project)
+
+    assert dict(badges) == {
+        "python": f"{versions[0]}_to_{versions[-1]}",
+        "types": "mypy_and_pyright_strict",
+        "branch_coverage": "100%25",
+        "license": "Apache--2.0",
+    }
+    required = ("strict = true", 'typeCheckingMode = "strict"', "fail_under = 100", 'license = "Apache-2.0"')
+    assert [line for line in required if line not in project] == []
 
 
 def test_code_in_the_pages_is_run() -> None:

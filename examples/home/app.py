@@ -1,11 +1,18 @@
-from typing import Annotated
+from typing import Annotated, Any
+
 from pydantic import BaseModel, SecretStr
+
 from lambdasecrets import Secret, inject_secrets
+
 
 class Database(BaseModel):
     host: str
     password: SecretStr
 
+
+OrdersDatabase = Annotated[Database, Secret("prod/orders/database")]
+
+
 @inject_secrets
-def handler(event: object, context: object, *, database: Annotated[Database, Secret("prod/orders/database")]) -> str:
+def handler(event: Any, context: Any, *, database: OrdersDatabase) -> str:
     return f"connects to {database.host}"
