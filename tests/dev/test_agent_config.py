@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from lambdasecrets import Parameter, Secret
 from lambdasecrets.dev._cli.app import app
 from lambdasecrets.dev.agent_config import make_agent_config
-from lambdasecrets.dev.discovery import InputError
+from lambdasecrets.dev.discovery import InputError, discover
+from tests.pages import ROOT
 
 TOML: Any = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 ROLE = "arn:aws:iam::111122223333:role/{STAGE}"
@@ -66,6 +67,15 @@ def test_secrets_are_prefetched() -> None:
             ]
         },
     }
+
+
+def test_the_example_says_the_same() -> None:
+    """The example's configuration, which `make agent` runs, prefetches what its declarations come to."""
+    example = ROOT / "examples" / "agent"
+    shown = TOML.loads((example / "agent.toml").read_text(encoding="utf-8"))["capabilities"]["secrets_manager"]
+    found = discover([str(example / "app.py")]).found
+
+    assert shown["prefetch"] == configure(*(declared for item in found for declared in item.declarations))["prefetch"]
 
 
 def test_options() -> None:
