@@ -38,7 +38,7 @@ def observe(
         the three fails, the others are reported to, and the invocation goes on.
 
     Raises:
-        SettingError: none of the three is given, or the metrics have no namespace.
+        SettingError: none of the three is given, or the metrics have no namespace or are no EMF metrics.
     """
     reports: list[OnResolve] = []
     if tracer is not None:
@@ -71,10 +71,8 @@ def _make_log_report(logger: Logger) -> OnResolve:
 def _make_metrics_report(metrics: Metrics | EphemeralMetrics) -> OnResolve:
     from aws_lambda_powertools.metrics import EphemeralMetrics  # whoever has metrics has it loaded
 
-    if not metrics.namespace:
-        raise SettingError(
-            "metrics", "a namespace: Metrics(namespace=...), or the variable POWERTOOLS_METRICS_NAMESPACE"
-        )
+    if not _has_namespace(metrics):
+        raise SettingError("metrics", "Powertools' own Metrics with a namespace, or POWERTOOLS_METRICS_NAMESPACE set")
 
     def report(event: ResolveEvent) -> None:
         # Of its own, which shares nothing with the user's: another thread may be adding to those.
@@ -87,6 +85,13 @@ def _make_metrics_report(metrics: Metrics | EphemeralMetrics) -> OnResolve:
         own.flush_metrics()
 
     return report
+
+
+def _has_namespace(metrics: object) -> bool:
+    """Tell whether these are metrics of the kind that is written as EMF, which need a namespace."""
+    from aws_lambda_powertools.metrics import EphemeralMetrics, Metrics
+
+    return isinstance(metrics, (Metrics, EphemeralMetrics)) and bool(metrics.namespace)
 
 
 def _make_trace_report(tracer: Tracer) -> OnResolve:

@@ -91,22 +91,7 @@ def _bounded(method: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 class _ExtensionProvider(BaseProvider):
-    """What both providers share. Values are remembered where all of the library's are, and not in `store`.
-
-    Args:
-        config: refused, as the three that follow: it is the extension that asks AWS.
-        boto_config: refused.
-        boto3_session: refused.
-        boto3_client: refused.
-        timeout: seconds that a call may take; never longer than the invocation has left.
-        stale_if_error: see `lambdasecrets.inject_secrets`.
-        fallback: see `lambdasecrets.inject_secrets`.
-        on_resolve: a function that is called with a `ResolveEvent`.
-
-    Raises:
-        DeclarationError: an argument that is refused.
-        SettingError: an option that cannot be used.
-    """
+    """What both providers share. Values are remembered where all of the library's are, and not in `store`."""
 
     def __init__(
         self,
@@ -178,7 +163,22 @@ class _ExtensionProvider(BaseProvider):
 
 
 class ExtensionSecretsProvider(_ExtensionProvider):
-    """In the place of Powertools' `SecretsProvider`: secrets of the function's account and Region, by the extension."""
+    """In the place of Powertools' `SecretsProvider`: secrets of the function's account and Region, by the extension.
+
+    Args:
+        config: refused, as the three that follow: it is the extension that asks AWS.
+        boto_config: refused.
+        boto3_session: refused.
+        boto3_client: refused.
+        timeout: seconds that a call may take; never longer than the invocation has left.
+        stale_if_error: see `lambdasecrets.inject_secrets`.
+        fallback: see `lambdasecrets.inject_secrets`.
+        on_resolve: a function that is called with a `ResolveEvent`.
+
+    Raises:
+        DeclarationError: an argument that is refused.
+        SettingError: an option that cannot be used.
+    """
 
     @overload
     def get(
@@ -282,7 +282,10 @@ class ExtensionSecretsProvider(_ExtensionProvider):
 
 
 class ExtensionSSMProvider(_ExtensionProvider):
-    """In the place of Powertools' `SSMProvider`: parameters of the function's account and Region, by the extension."""
+    """In the place of Powertools' `SSMProvider`: parameters of the function's account and Region, by the extension.
+
+    It takes what `ExtensionSecretsProvider` takes.
+    """
 
     @overload  # type: ignore[override]  # Powertools' own differs from its base in the same way
     def get(

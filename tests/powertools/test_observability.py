@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import pytest
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import EphemeralMetrics
+from aws_lambda_powertools.metrics.provider.datadog import DatadogMetrics
 
 from lambdasecrets import (
     MissingVariableError,
@@ -342,13 +343,14 @@ def test_nothing_to_report_to() -> None:
     )
 
 
-def test_no_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Metrics without a namespace, which Powertools would refuse at every invocation, are refused at import."""
+@pytest.mark.parametrize("make", [Metrics, DatadogMetrics])
+def test_metrics_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, make: Any) -> None:
+    """Metrics without a namespace, which Powertools refuses at each flush, and other kinds are refused at once."""
     monkeypatch.delenv("POWERTOOLS_METRICS_NAMESPACE")
     with pytest.raises(SettingError) as raised:
-        observe(metrics=Metrics())
+        observe(metrics=make())
 
     assert str(raised.value) == (
-        "Cannot use metrics as it is set: it takes a namespace: Metrics(namespace=...), or the variable "
-        "POWERTOOLS_METRICS_NAMESPACE. Correct it or leave it out."
+        "Cannot use metrics as it is set: it takes Powertools' own Metrics with a namespace, or "
+        "POWERTOOLS_METRICS_NAMESPACE set. Correct it or leave it out."
     )
