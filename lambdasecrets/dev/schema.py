@@ -156,7 +156,7 @@ def _list_required(entries: Iterable[Entry], table: str) -> list[str]:
 
 
 def _name_property(entry: Entry) -> tuple[str, str]:
-    """Give the key of an entry, and whether it is a name or a pattern of names."""
+    """Give the word under which an entry stands in the schema of its table, and its name, or a pattern of names."""
     role = entry.role
     if PLACEHOLDER.search(entry.name) is None and role is None:
         return "properties", entry.name

@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from lambdasecrets.dev._cli.app import app
 from tests.dev.aws_double import AwsDouble, running_aws
 from tests.pages import EVERY_BLOCK, ROOT
 
@@ -149,8 +151,8 @@ def test_what_is_missing_in_the_template(project: Path, aws: AwsDouble, missing:
     assert says in said
 
 
-def test_the_page_shows_it() -> None:
-    """The page has the three lines, in a shell and in CI, and the hook is the one that the repository has."""
+def test_the_page_shows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page has the three lines, in a shell and in CI; the hook is the repository's, and passes for the example."""
     lines = (EXAMPLE / "pipeline.sh").read_text(encoding="utf-8").splitlines()
     blocks = {block.heading: block.text for block in EVERY_BLOCK if block.page == "pipeline.md"}
     workflow = yaml.safe_load(blocks["In CI"])
@@ -158,6 +160,9 @@ def test_the_page_shows_it() -> None:
     (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
     (used,) = yaml.safe_load(blocks["Before a commit"])["repos"][0]["hooks"]
 
-    assert len(lines) == 3
+    monkeypatch.chdir(EXAMPLE)
+    hooked = CliRunner().invoke(app, [*hook["entry"].split()[1:], *used["args"]])
+
+    assert (hooked.exit_code, len(lines)) == (0, 3)
     assert [line for line in lines if line in steps] == lines
     assert (used["id"], hook["entry"]) == (hook["id"], "lambdasecrets check")
