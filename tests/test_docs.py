@@ -298,3 +298,37 @@ def test_every_message_of_the_troubleshooting_is_real() -> None:
     assert [
         (part, name) for part, errors in rows for name in re.findall(r"\[`(\w+)`\]", errors) if part not in texts[name]
     ] == []
+
+
+def list_commands(pattern: str) -> list[tuple[str, list[str]]]:
+    """List the command lines that the pages show and that begin so, each with its page."""
+    consoles = [(block.page, block.text.replace("\\\n", " ")) for block in EVERY_BLOCK if block.language == "console"]
+    lines = [(page, line) for page, text in consoles for line in re.findall(r"^\$ (.*)$", text, re.MULTILINE)]
+    parts = [(page, part) for page, line in lines for part in re.split(r" && | > | \| ", line)]
+    return [(page, shlex.split(part)) for page, part in parts if re.match(pattern, part)]
+
+
+def test_every_command_line_shown_can_be_typed() -> None:
+    """A command that a page shows exists, and so does each of its options."""
+    commands = get_command(app).commands  # type: ignore[attr-defined]  # a group has them
+    known = {name: {option for item in one.params for option in item.opts} for name, one in commands.items()}
+    general = {"--help", "--version", "--install-completion", "--show-completion"}
+    shown = list_commands(r"lambdasecrets ")
+
+    assert len(shown) > 20
+    assert [
+        (page, name, option)
+        for page, (_, name, *rest) in shown
+        for option in (name, *rest)
+        if option.startswith("--") and option.partition("=")[0] not in known.get(name, set()) | general
+    ] == []
+    assert {name for _, (_, name, *_) in shown if not name.startswith("-")} <= known.keys()
+
+
+def test_every_target_shown_exists() -> None:
+    """A target that a page shows is in the Makefile."""
+    targets = set(re.findall(r"^([a-z0-9-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    texts = [path.read_text(encoding="utf-8") for path in PAGES]
+    named = {name for text in texts for name in re.findall(r"(?:`|^\$ )make ([a-z0-9-]+)", text, re.MULTILINE)}
+
+    assert named - targets == set()
