@@ -77,7 +77,11 @@ ROUTES = (
     _ask("the root", "/"),
     _ask("an unknown path", "/x"),
     _ask("a parameter", "/systemsmanager/parameters/get?name=%2Fp"),
-    _ask("the stand-in's health", "/_lambdasecrets/health"),
+    _ask(
+        "the stand-in's health",
+        "/_lambdasecrets/health",
+        differs="The stand-in answers at an address of its own, so that a container's health check finds it.",
+    ),
     _ask("/v1", "/v1"),
     _ask("/v1/", "/v1/"),
     _ask("/v1/ with a name", "/v1/text"),

@@ -38,7 +38,7 @@ def test_a_missing_toolchain(tmp_path: Path, ci: str, expected: int) -> None:
         "import sys, pathlib, pytest\n"
         "from tests.agent import _binary\n"
         f"_binary.agent_binary.__defaults__ = (pathlib.Path({str(tmp_path)!r}),)\n"
-        "sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', 'tests/agent/test_speed.py']))\n"
+        "sys.exit(pytest.main(['-q', '-m', 'agent', '-p', 'no:cacheprovider', 'tests/agent/test_speed.py']))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

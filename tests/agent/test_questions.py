@@ -18,7 +18,7 @@ from tests.agent._raw import Heard, say
 from tests.agent.conftest import ACTIONS, TOKEN
 from tests.dev.aws_double import REGION, AwsDouble
 
-NAMED_DIFFERENCES = 6
+NAMED_DIFFERENCES = 7
 EVERY_KIND = 'é "\\/\n\r\t\x01\x1f\x7f\u2028💥</script>'
 
 
