@@ -37,11 +37,11 @@ try:
         SetSecretError,
         TransformParameterError,
     )
-except ModuleNotFoundError as error:
+except ModuleNotFoundError as _missing:
     raise ModuleNotFoundError(
-        f"Cannot use Powertools' providers: they import {error.name}, which is not installed. "
+        f"Cannot use Powertools' providers: they import {_missing.name}, which is not installed. "
         "Install it: pip install 'lambdasecrets[aws]'.",
-        name=error.name,
+        name=_missing.name,
     ) from None
 
 if TYPE_CHECKING:
