@@ -33,7 +33,7 @@ def json_lines(function: Function) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("order", ["inside", "outside"])
 def test_stacked(run: Run, order: str) -> None:
-    """Injection works under Powertools' decorators and over them, and no log line shows the value."""
+    """Injection works under Powertools' decorators and over them; each resolve is reported; no line shows the value."""
     with run(f"powertools.{order}", **POWERTOOLS) as function:
         answers = [function.invoke({"order_id": number}) for number in (7, 8)]
 
@@ -45,6 +45,8 @@ def test_stacked(run: Run, order: str) -> None:
         (8, "**********", False),
     ]
     assert [line["Orders"] for line in lines if "Orders" in line] == [[1.0], [1.0]]
+    assert [line["lambdasecrets"]["values"][0]["source"] for line in lines if "lambdasecrets" in line] == ["server"] * 2
+    assert [line["SecretsFailed"] for line in lines if "SecretsFailed" in line] == [[0.0]] * 2
     assert "made up" not in function.log
 
 

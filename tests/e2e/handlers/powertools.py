@@ -1,4 +1,4 @@
-"""Handlers with all of Powertools around them, in both orders, and an API behind its resolver."""
+"""Handlers with all of Powertools around them, in both orders, observed, and an API behind its resolver."""
 
 from typing import Annotated, Any
 
@@ -10,10 +10,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, SecretStr
 
 from lambdasecrets import Secret, inject_secrets, resolve
+from lambdasecrets.powertools import observe
 
 logger = Logger(service="orders")
 tracer = Tracer(service="orders")
 metrics = Metrics(namespace="orders", service="orders")
+report = observe(logger=logger, metrics=metrics, tracer=tracer)
 app = APIGatewayRestResolver()
 
 ApiKey = Annotated[SecretStr, Secret("powertools/key", key="api_key")]
@@ -33,13 +35,13 @@ def _placed(order: Order, key: SecretStr) -> dict[str, Any]:
 @tracer.capture_lambda_handler
 @metrics.log_metrics(capture_cold_start_metric=True)
 @event_parser(model=Order)
-@inject_secrets
+@inject_secrets(on_resolve=report)
 def inside(event: Order, context: LambdaContext, *, key: ApiKey) -> dict[str, Any]:
     """Injected under Powertools."""
     return _placed(event, key)
 
 
-@inject_secrets
+@inject_secrets(on_resolve=report)
 @logger.inject_lambda_context(log_event=True)
 @tracer.capture_lambda_handler
 @metrics.log_metrics(capture_cold_start_metric=True)
