@@ -161,6 +161,18 @@ def test_a_secret_for_each_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
         assert handler({}, lambda_context(tenant_id="acme")) == "acme.internal"
 
 
+def test_a_role_for_each_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tenant is in the role, too, which AWS is asked with."""
+    with opened("recipes/app.py:read_with_tenants_role", monkeypatch) as (handler, emulator, _):
+        assert handler({}, lambda_context(20, tenant_id="acme")) == "acme.internal"
+        asked = [(request.api, request.name) for request in emulator.requests if request.api]
+
+    assert asked == [
+        ("sts:AssumeRole", "arn:aws:iam::123456789012:role/tenants/acme"),
+        ("secretsmanager:GetSecretValue", "tenants/acme/database"),
+    ]
+
+
 @mock_aws
 def test_before_a_migration_from_the_caching_client(monkeypatch: pytest.MonkeyPatch) -> None:
     """The handler over aws-secretsmanager-caching says the same, by the defaults that its page names."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import sys
 import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -437,6 +438,57 @@ def test_without_an_asyncio_loop() -> None:
     coroutine = aresolve(Secret("db"), str)
     with pytest.raises(EventLoopError, match="no asyncio event loop runs it"):
         coroutine.send(None)
+
+
+# --- A newer value that is not to be had ----------------------------------------------------------------------------
+
+DENIED = faults.Reply(400, b'{"__type":"AccessDeniedException","message":"made up"}', "application/x-amz-json-1.1")
+
+
+def take_boto3_away(monkeypatch: pytest.MonkeyPatch, running: Emulator) -> None:
+    """Have boto3 not installed."""
+    monkeypatch.setitem(sys.modules, "boto3", None)
+
+
+def lead_nowhere(monkeypatch: pytest.MonkeyPatch, running: Emulator) -> None:
+    """Have no way to AWS, as in a VPC without a route."""
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://127.0.0.1:9")
+
+
+def deny(monkeypatch: pytest.MonkeyPatch, running: Emulator) -> None:
+    """Have AWS refuse."""
+    running.inject(DENIED, times=None, match="secretsmanager:GetSecretValue")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "says"),
+    [
+        (take_boto3_away, ("boto3 is not installed", "pip install 'lambdasecrets[aws]'")),
+        (lead_nowhere, ("http://127.0.0.1:9", "route")),
+        (deny, ("the role may not read it", "Allow secretsmanager:GetSecretValue on ")),
+    ],
+)
+def test_why_there_is_no_newer_value(
+    store: MemoryStore,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    prepare: Callable[[pytest.MonkeyPatch, Emulator], None],
+    says: tuple[str, str],
+) -> None:
+    """One warning says which value, why not and what to do, and the handler's own error goes on."""
+    store.put_secret("db", "first")
+    database = Database("second")
+    with Emulator(store, secrets_ttl=300.0) as running:
+        for name, value in running.environment().items():
+            monkeypatch.setenv(name, value)
+        prepare(monkeypatch, running)
+        with pytest.raises(LoginError):
+            make_handler(database)({}, None)
+
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [text in warning for text in ("'password' of ", "Secret('db')", *says)] == [True] * 4
+    assert database.tried == ["first"]
 
 
 # --- A context that keeps state -----------------------------------------------------------------------------------

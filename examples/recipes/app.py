@@ -63,6 +63,26 @@ def read_tenant(
 # --8<-- [end:tenant]
 
 
+# --8<-- [start:tenant_role]
+@inject_secrets(fallback="aws")
+def read_with_tenants_role(
+    event: dict[str, Any],
+    context: object,
+    *,
+    database: Annotated[
+        Database,
+        Secret(
+            "tenants/{context.tenant_id}/database",
+            role_arn="arn:aws:iam::123456789012:role/tenants/{context.tenant_id}",
+        ),
+    ],
+) -> str:
+    return database.host
+
+
+# --8<-- [end:tenant_role]
+
+
 # --8<-- [start:keys]
 def is_key(given: str, *keys: SecretStr | None) -> bool:
     """Compare in the same time whatever the difference is."""

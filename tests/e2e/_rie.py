@@ -111,11 +111,12 @@ class Function:
     port: int
     output: Path
 
-    def invoke(self, event: object = None) -> Any:
-        """Invoke it and return its answer, or the error document of a handler that raised."""
+    def invoke(self, event: object = None, *, tenant_id: str | None = None) -> Any:
+        """Invoke it, perhaps for a tenant, and return its answer, or the error document of a handler that raised."""
+        headers = {} if tenant_id is None else {"X-Amz-Tenant-Id": tenant_id}
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_INVOKE_SECONDS)
         with contextlib.closing(connection):
-            connection.request("POST", INVOCATIONS, json.dumps(event))
+            connection.request("POST", INVOCATIONS, json.dumps(event), headers)
             content = connection.getresponse().read()
         try:
             return json.loads(content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any
 
+import freezegun
 import pytest
 from freezegun import freeze_time
 from requests import Session
@@ -14,6 +15,10 @@ from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.faults import EVERY_FAULT
 from lambdasecrets.dev.stores import MemoryStore
 from lambdasecrets.testing import lambda_context
+
+# freezegun looks at every attribute of every module, so that Powertools imports what it has not yet while the clock is
+# frozen already; pydantic then fails at freezegun's datetime.
+freezegun.configure(extend_ignore_list=["aws_lambda_powertools"])
 
 pytestmark = pytest.mark.parametrize("transport", ["sockets", "requests"])
 
