@@ -22,7 +22,7 @@ from lambdasecrets._parsing import Unparsed
 from lambdasecrets._resolver import Arguments, find_resolver
 from lambdasecrets._settings import Options
 from lambdasecrets._signature import Plan, Slot
-from lambdasecrets.errors import DeclarationError, ResolutionError
+from lambdasecrets.errors import DeclarationError, LambdaSecretsError, ResolutionError
 
 try:
     from aws_lambda_powertools.shared.constants import PARAMETERS_MAX_AGE_ENV, PARAMETERS_SSM_DECRYPT_ENV
@@ -70,24 +70,29 @@ _R = TypeVar("_R")
 
 _ERRORS = "_errors"
 """The key of the names that failed, where a batch goes on without them."""
-_NO_OPTIONS: Mapping[str, Any] = {}
 _OWN = "Use Powertools' own provider for it."
 _REMEDY = "Leave it out, or use Powertools' own provider."
 
 
-def _bounded(method: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Let what a method raises pass without the library's frames, which hold values."""
+def _raising(kind: type[Exception]) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """Let a method raise an error of Powertools' in the place of this library's, without frames that hold values."""
 
-    @wraps(method)
-    def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        try:
-            return method(*args, **kwargs)
-        except BaseException as error:
-            clean_error(error)
-            raise
+    def decorate(method: Callable[_P, _R]) -> Callable[_P, _R]:
+        @wraps(method)
+        def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            try:
+                try:
+                    return method(*args, **kwargs)
+                except LambdaSecretsError as error:
+                    raise kind(str(error)) from error
+            except BaseException as error:
+                clean_error(error)
+                raise
 
-    register_boundary(wrapper)
-    return wrapper
+        register_boundary(wrapper)
+        return wrapper
+
+    return decorate
 
 
 class _ExtensionProvider(BaseProvider):
@@ -138,17 +143,12 @@ class _ExtensionProvider(BaseProvider):
         return resolver.refresh(lookup) if refresh else resolver.resolve(lookup)
 
     def _fetch(
-        self,
-        kind: type[Exception],
-        declarations: Mapping[str, Declaration],
-        max_age: int | None,
-        *,
-        refresh: bool = False,
+        self, declarations: Mapping[str, Declaration], max_age: int | None, *, refresh: bool = False
     ) -> dict[str, Any]:
-        """Give all values, or raise an error of Powertools'."""
+        """Give all values, or raise why not."""
         outcome = self._resolve(declarations, max_age, refresh=refresh)
         if isinstance(outcome, ResolutionError):
-            raise kind(str(outcome)) from outcome
+            raise outcome
         return outcome.values
 
     def _find(self, declarations: Mapping[str, Declaration], max_age: int | None) -> dict[str, Any]:
@@ -198,7 +198,7 @@ class ExtensionSecretsProvider(_ExtensionProvider):
         force_fetch: bool = False,
         **sdk_options: Any,
     ) -> Any: ...
-    @_bounded
+    @_raising(GetParameterError)
     def get(
         self,
         name: str,
@@ -223,15 +223,14 @@ class ExtensionSecretsProvider(_ExtensionProvider):
             GetParameterError: it is not to be had; `__cause__` is this library's error.
             TransformParameterError: the transform fails on it. Nothing of the error holds the secret.
         """
-        declarations = _declare(GetParameterError, _make_secret, {name: sdk_options})
-        values = self._fetch(GetParameterError, declarations, max_age, refresh=force_fetch)
+        values = self._fetch({name: _make_secret(name, **sdk_options)}, max_age, refresh=force_fetch)
         return _transform(name, values[name], transform)
 
     def _get(self, name: str, **sdk_options: Any) -> Any:
         return self.get(name, 0, **sdk_options)
 
-    @_bounded
     # Powertools' own differs from its base in the same way.
+    @_raising(GetSecretError)
     def get_multiple(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         names: Sequence[str],
@@ -262,9 +261,9 @@ class ExtensionSecretsProvider(_ExtensionProvider):
             raise GetSecretError("Cannot get secrets: `names` takes a list of at least one name.")
         if sdk_options:
             raise GetSecretError(f"Cannot pass {', '.join(sdk_options)}: the extension reads by name only. {_OWN}")
-        declarations = _declare(GetSecretError, _make_secret, dict.fromkeys(names, _NO_OPTIONS))
+        declarations = {name: _make_secret(name) for name in names}
         return _transform_all(
-            self._fetch(GetSecretError, declarations, max_age, refresh=force_fetch),
+            self._fetch(declarations, max_age, refresh=force_fetch),
             dict.fromkeys(names, transform),
             raise_on_error=raise_on_transform_error,
         )
@@ -307,7 +306,7 @@ class ExtensionSSMProvider(_ExtensionProvider):
         force_fetch: bool = False,
         **sdk_options: Any,
     ) -> Any: ...
-    @_bounded
+    @_raising(GetParameterError)
     def get(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         name: str,
@@ -335,14 +334,14 @@ class ExtensionSSMProvider(_ExtensionProvider):
             GetParameterError: it is not to be had; `__cause__` is this library's error.
             TransformParameterError: the transform fails on it. Nothing of the error holds the value.
         """
-        declarations = _declare(GetParameterError, _make_parameter, {name: {"decrypt": decrypt, **sdk_options}})
-        values = self._fetch(GetParameterError, declarations, max_age, refresh=force_fetch)
+        declaration = _make_parameter(name, decrypt=decrypt, **sdk_options)
+        values = self._fetch({name: declaration}, max_age, refresh=force_fetch)
         return _transform(name, values[name], transform)
 
     def _get(self, name: str, **sdk_options: Any) -> Any:
         return self.get(name, 0, **sdk_options)
 
-    @_bounded
+    @_raising(GetParameterError)
     def get_parameters_by_name(
         self,
         parameters: Mapping[str, Mapping[str, Any] | None],
@@ -379,11 +378,11 @@ class ExtensionSSMProvider(_ExtensionProvider):
             name: own.pop("transform", None) or transform for name, own in wanted.items()
         }
         ages = {name: own.pop("max_age", max_age) for name, own in wanted.items()}
-        declarations = _declare(GetParameterError, _make_parameter, wanted)
+        declarations = {name: _make_parameter(name, **own) for name, own in wanted.items()}
         found: dict[str, Any] = {}
         for age in dict.fromkeys(ages.values()):
             group = {name: one for name, one in declarations.items() if ages[name] == age}
-            found |= self._fetch(GetParameterError, group, age) if raise_on_error else self._find(group, age)
+            found |= self._fetch(group, age) if raise_on_error else self._find(group, age)
         values = _transform_all(found, transforms, raise_on_error=raise_on_error)
         return values if raise_on_error else {_ERRORS: [name for name in parameters if name not in found], **values}
 
@@ -413,16 +412,6 @@ class ExtensionSSMProvider(_ExtensionProvider):
 # --- Declarations and values ------------------------------------------------------------------------------------------
 
 
-def _declare(
-    kind: type[Exception], make: Callable[..., Declaration], wanted: Mapping[str, Mapping[str, Any]]
-) -> dict[str, Declaration]:
-    """Make the declarations of names with their options, or raise an error of Powertools'."""
-    try:
-        return {name: make(name, **options) for name, options in wanted.items()}
-    except DeclarationError as error:
-        raise kind(str(error)) from error
-
-
 def _make_secret(
     name: str,
     *,
@@ -440,9 +429,12 @@ def _make_parameter(name: str, *, decrypt: bool | None, **unknown: object) -> De
     return Parameter(name, decrypt=is_wanted, literal=_has_braces(name))
 
 
-def _has_braces(name: str) -> bool:
-    """Tell whether a name has what would be a placeholder of this library's; Powertools knows none."""
-    return "{" in name or "}" in name
+def _has_braces(name: object) -> bool:
+    """Tell whether a name has what would be a placeholder of this library's: Powertools knows none.
+
+    Not `literal` for all, which every error would show.
+    """
+    return not {"{", "}"}.isdisjoint(str(name))
 
 
 def _refuse(name: str, unknown: Mapping[str, object], why: str) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import pytest
@@ -300,6 +300,15 @@ def test_what_is_not_to_be_had() -> None:
     assert str(raised.value).startswith("Cannot resolve Secret('missing') for resolve(): AWS refused")
 
 
+def test_a_setting_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever handles Powertools' error handles all that this library raises."""
+    monkeypatch.setenv("LAMBDASECRETS_TIMEOUT", "soon")
+    with pytest.raises(GetParameterError, match="LAMBDASECRETS_TIMEOUT") as raised:
+        parameters.get_secret("key")
+
+    assert isinstance(raised.value.__cause__, SettingError)
+
+
 @pytest.mark.usefixtures("emulator")
 def test_a_batch_that_lacks_one(store: MemoryStore) -> None:
     """A secret of a batch that is not to be had is an error that names it; Powertools leaves it out."""
@@ -388,6 +397,10 @@ REFUSED: dict[str, tuple[type[Exception], Callable[[], object]]] = {
     f"{OPTIONS} {LEAVE}": (GetParameterError, lambda: SECRETS.get("a", Foo=1, Bar=2)),
     f"Cannot use Version for '/a': {SELECTOR} {LEAVE}": (GetParameterError, lambda: SSM.get("/a", Version=3)),
     f"Cannot use Parameter('a/b', decrypt=False): {SLASH}": (GetParameterError, lambda: SSM.get("a/b")),
+    "Cannot use Secret(None): name is of type NoneType. Give name as a str.": (
+        GetParameterError,
+        lambda: SECRETS.get(cast("str", None)),
+    ),
     EMPTY: (GetSecretError, lambda: SECRETS.get_multiple([])),
     f"Cannot pass Filters: the extension reads by name only. {OWN}": (
         GetSecretError,
