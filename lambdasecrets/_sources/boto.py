@@ -37,6 +37,7 @@ _ROLE_SESSION = "lambdasecrets"
 _RENEW_SECONDS = 300.0
 """How long before their end a role's credentials are renewed."""
 _LEAST_SECONDS = 0.05
+_PIECE_BYTES = 65536
 _KEY_BYTES = 16
 
 _process_key = os.urandom(_KEY_BYTES)
@@ -90,7 +91,11 @@ class Unreadable(NamedTuple):
     """That the answer has no value."""
 
 
-Outcome = RawValue | Refusal | Unreached | Unasked | Unreadable
+class Mistaken(NamedTuple):
+    """That the answer is about another value than was asked for."""
+
+
+Outcome = RawValue | Refusal | Unreached | Unasked | Unreadable | Mistaken
 
 
 class _Keys(NamedTuple):
@@ -258,7 +263,7 @@ class Caller:
         )
         # The attribute is not public: where there is none, answers are read as botocore reads them.
         with suppress(AttributeError):
-            client._endpoint.http_session = _BoundedSession(client._endpoint.http_session)  # noqa: SLF001
+            client._endpoint.http_session = _BoundedSession(client._endpoint.http_session, self._seconds)  # noqa: SLF001
         self._on_load()
         return client
 
@@ -270,23 +275,25 @@ class _BoundedSession:
 
     Args:
         session: botocore's own.
+        seconds: how long one answer may take in all.
     """
 
-    def __init__(self, session: Any) -> None:
-        self._session = session
+    def __init__(self, session: Any, seconds: float) -> None:
+        self._session, self._seconds = session, seconds
 
     def send(self, request: Any) -> Any:
         """Send a request, and give its answer with the whole body.
 
         Raises:
-            ConnectionClosedError: the answer was cut.
+            ConnectionClosedError: the answer was cut, or its end did not come in time.
             _TooLargeError: it is larger than any value can be.
         """
         from botocore.awsrequest import AWSResponse
 
+        ends = time.monotonic() + self._seconds
         request.stream_output = True
         answer = self._session.send(request)
-        body = _read_body(answer.raw, request.url)
+        body = _read_body(answer.raw, request.url, ends)
         return AWSResponse(answer.url, answer.status_code, answer.headers, _Body(body))
 
     def close(self) -> None:
@@ -315,15 +322,18 @@ class _TooLargeError(Exception):
     """An answer is larger than any value can be."""
 
 
-def _read_body(raw: Any, url: str) -> bytes:
+def _read_body(raw: Any, url: str, ends: float) -> bytes:
     from botocore.exceptions import ConnectionClosedError
 
+    # By what is there, so that the clock is looked at; older versions of urllib3 know only whole pieces.
+    read, body, piece = getattr(raw, "read1", raw.read), b"", b"-"
     try:
-        body = bytes(raw.read(_wire.MAX_BODY_BYTES + 1))
-        raw.read(1)  # the end itself, with which the connection is free again
-        is_cut = bool(raw.length_remaining)
+        while piece and len(body) <= _wire.MAX_BODY_BYTES and time.monotonic() < ends:
+            piece = read(_PIECE_BYTES)
+            body += piece
+        is_cut = bool(piece or raw.length_remaining)
     except Exception:  # noqa: BLE001 - whatever it is, the rest did not come
-        body, is_cut = b"", True
+        is_cut = True
     is_too_large = len(body) > _wire.MAX_BODY_BYTES
     if is_too_large or is_cut:
         raw.close()

@@ -19,7 +19,7 @@ from lambdasecrets._clock import Moment
 from lambdasecrets._declarations import Secret
 from lambdasecrets._sources import boto, refusals
 from lambdasecrets._sources.log_filter import LogFilter
-from lambdasecrets._sources.request import RawValue
+from lambdasecrets._sources.request import Match, RawValue, compare
 from lambdasecrets.errors import (
     AnswerError,
     AwsUnavailableError,
@@ -219,7 +219,8 @@ class _BatchCaller:
     def ask(self, declaration: Secret | Parameter) -> Outcome:
         """Ask AWS once. Raises nothing: a thread that dies of an error leaves others waiting."""
         try:
-            return self._caller.ask(declaration)
+            outcome = self._caller.ask(declaration)
+            return boto.Mistaken() if _is_of_another(declaration, outcome) else outcome
         except BaseException as error:  # noqa: BLE001 - to load boto3 can raise anything
             return boto.Unasked(boto.name_error(error), for_credentials=False)
 
@@ -368,7 +369,14 @@ def _is_transient(outcome: Outcome) -> bool:
     """Tell whether the next attempt may have another outcome."""
     if isinstance(outcome, boto.Refusal):
         return refusals.is_transient(outcome.code, outcome.status, outcome.message)
-    return isinstance(outcome, boto.Unreached)
+    return isinstance(outcome, (boto.Unreached, boto.Mistaken))
+
+
+def _is_of_another(declaration: Secret | Parameter, outcome: Outcome) -> bool:
+    """Tell whether an answer is about another value. In how a name is written AWS is right."""
+    if not isinstance(outcome, RawValue) or outcome.identity is None:
+        return False
+    return compare(declaration, outcome.identity) is Match.OTHER
 
 
 def _read_outcome(request: Request, read: _PendingRead, deadline: Deadline) -> Fetched:
@@ -384,9 +392,11 @@ def _read_outcome(request: Request, read: _PendingRead, deadline: Deadline) -> F
         return AwsUnavailableError(request.subject, outcome.endpoint, outcome.code)
     if isinstance(outcome, boto.Unasked):
         return _read_failure(request, outcome)
-    return ProtocolError(request.subject, _OK, "of AWS has no value that can be read", _ANOTHER_ENDPOINT)
+    detail = _OF_ANOTHER if isinstance(outcome, boto.Mistaken) else "of AWS has no value that can be read"
+    return ProtocolError(request.subject, _OK, detail, _ANOTHER_ENDPOINT)
 
 
+_OF_ANOTHER = "of AWS is about another secret or parameter, or another version, than was asked for"
 _ANOTHER_ENDPOINT = "Does a setting of boto3 (AWS_ENDPOINT_URL, a profile, a proxy) lead to what is not AWS?"
 
 

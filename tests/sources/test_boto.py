@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,11 +24,17 @@ from lambdasecrets.dev._emulator.http_server import Connection
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore
 from lambdasecrets.errors import Subject
+from tests.dev.asking import until
+from tests.reliability.hostile import AnothersAnswer
 from tests.serving import answer, repeating, serving
 
 SECONDS = 30.0
 ENDLESS_BYTES = 64 * 1024 * 1024  # much more than the kernel takes for a client that reads no more
 BLOCK_BYTES = 64 * 1024
+ANOTHERS = (
+    "the answer (200) of AWS is about another secret or parameter, or another version, than was asked for. "
+    "Does a setting of boto3 (AWS_ENDPOINT_URL, a profile, a proxy) lead to what is not AWS?"
+)
 OWN_ROLE = "arn:aws:iam::123456789012:role/own"
 OTHER_ROLE = "arn:aws:iam::999988887777:role/other"
 THIRD_ROLE = "arn:aws:iam::111122223333:role/third"
@@ -282,6 +289,28 @@ def test_an_answer_that_is_cut_is_asked_for_again(emulator: Emulator, store: Mem
     emulator.inject(faults.Truncated(), match="secretsmanager:GetSecretValue")
     assert text(fetch(Secret("s"))) == "whole"
     assert len(emulator.requests) == 2
+
+
+def test_reads_no_longer_than_there_is_time(emulator: Emulator, store: MemoryStore) -> None:
+    """An answer that comes in drops holds no thread beyond the time of who asked."""
+    store.put_secret("s", "text")
+    emulator.inject(faults.SlowDrip("body", interval=0.1), match="secretsmanager:GetSecretValue")
+    assert isinstance(fetch(Secret("s"), 1.0), errors.DeadlineExceededError)
+    until(lambda: not [thread for thread in threading.enumerate() if thread.name == "lambdasecrets-aws"])
+
+
+@pytest.mark.parametrize("declaration", [Secret("s"), Parameter("/s")], ids=str)
+@pytest.mark.parametrize(("times", "expected"), [(1, "right"), (None, ANOTHERS)])
+def test_an_answer_about_another_value(
+    emulator: Emulator, store: MemoryStore, declaration: Secret | Parameter, times: int | None, expected: str
+) -> None:
+    """What is about another value is asked for again; where it stays so, that is the error, and no value."""
+    store.put_secret("s", "right")
+    store.put_parameter("/s", "right", type="String")
+    for api in ("secretsmanager:GetSecretValue", "ssm:GetParameter"):
+        emulator.inject(AnothersAnswer('s",', 't",'), times=times, match=api)
+    got = fetch(declaration)
+    assert (got.text if isinstance(got, RawValue) else str(got).partition(": ")[2]) == expected
 
 
 @pytest.mark.parametrize("framing", ["", f"Content-Length: {ENDLESS_BYTES}\r\n"])
