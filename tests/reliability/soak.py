@@ -53,7 +53,7 @@ _REFUSE_SECONDS = 0.1
 _REFUSE_PER_MILLE = 5
 _REMAINING_SECONDS = (0.35, 0.6, 1.0)
 _REJECTED_PER_CENT = 10
-_WARM_UP = 0.25
+_WARM_UP = 0.4
 _TICK_SECONDS = 0.005
 _LATE_SECONDS = 0.010
 _LOOK_SECONDS = 0.1
@@ -499,8 +499,8 @@ def size() -> Size:
 
 LEGS = (
     Leg("extension", "lean", 100_000, 240.0),
-    Leg("agent", "requests", 40_000, 180.0),
-    Leg("snapstart", "session", 20_000, 120.0),
+    Leg("agent", "requests", 40_000, 240.0),
+    Leg("snapstart", "session", 10_000, 180.0),
     # boto3 makes its clients anew for every batch: some 30 ms each.
     Leg("extension", "lean", 1_500, 150.0, threads=4, asks_aws=True),
 )
