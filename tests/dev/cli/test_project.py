@@ -58,7 +58,7 @@ def test_a_project_without_options(folder: Path) -> None:
     [
         (
             "[tool.lambdasecrets]\nsecret = 1",
-            "[tool.lambdasecrets]: no command has an option 'secret': use account, aws, deny, ",
+            "[tool.lambdasecrets]: no command has an option 'secret': use account, architecture, aws, ",
         ),
         (
             "[tool.lambdasecrets.invoke]\nport = 1",
