@@ -161,7 +161,7 @@ $(VENV)/.e2e: $(VENV)/.pip pyproject.toml
 	@touch $@
 
 $(VENV)/.deploy: $(VENV)/.pip pyproject.toml
-	$(INSTALL) --editable ".[aws,cli]" --group test --group deploy
+	$(INSTALL) --editable ".[cli]" --group deploy
 	@touch $@
 
 $(VENV)/.neighbours: $(VENV)/.pip pyproject.toml
