@@ -7,7 +7,7 @@ import json
 import time
 import weakref
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, cast, get_type_hints
 
 import pytest
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
@@ -218,6 +218,20 @@ def ask(app: APIGatewayRestResolver, path: str) -> Any:
 def test_in_a_route(*, enable_validation: bool) -> None:
     """A route gets the value, with and without Powertools' validation."""
     assert ask(make_app(enable_validation=enable_validation), "/host") == {"host": "db.internal"}
+
+
+@pytest.mark.usefixtures("emulator")
+def test_in_a_coroutine_of_a_route() -> None:
+    """A route that is a coroutine gets the value from the plain callable: Powertools awaits no dependency."""
+    app, context = APIGatewayRestResolver(), LambdaContext.from_environment(5)
+
+    @app.get("/host")
+    async def host(database: Annotated[Database, Depends(dependency(Secret("database"), Database))]) -> dict[str, str]:
+        return {"host": database.host}
+
+    answer = asyncio.run(app.resolve_async(event("/host"), cast("Any", context)))
+
+    assert json.loads(answer["body"]) == {"host": "db.internal"}
 
 
 @pytest.mark.parametrize("enable_validation", [False, True])
