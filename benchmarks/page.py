@@ -1,7 +1,11 @@
-"""`python -m benchmarks.page`: write what was measured into docs/performance.md, as tables and plots."""
+"""`python -m benchmarks.page [section ...]`: write what was measured into docs/performance.md, as tables and plots.
+
+Where sections are named, they alone are written, from the parts that they need.
+"""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -15,9 +19,18 @@ from benchmarks.servers import VALUE_BYTES
 from tests.reliability.machine import write_section
 
 DOCS = Path(__file__).parents[1] / "docs"
-PARTS = ("runtime", "inprocess", "agent", "layers", "imports", "allocations", "curves")
+PARTS = ("runtime", "inprocess", "layers", "imports", "allocations", "curves")
+"""Those whose targets the page counts; the agent's stand in its own section: not everybody can build it."""
 
 Parts = Mapping[str, Part]
+
+
+class _Measured(dict[str, Part]):
+    """Parts, by name, each loaded when a section needs it."""
+
+    def __missing__(self, name: str) -> Part:
+        return self.setdefault(name, load(name))
+
 
 _OURS = frozenset({ways.LEAN, ways.REQUESTS, ways.MAX_AGE})
 _HITS = (ways.BARE, ways.PARSE, ways.MAX_AGE, ways.LEAN, ways.REQUESTS, ways.HTTP_SERIAL, ways.GET)
@@ -28,19 +41,20 @@ _PLOTTED_DELAY = 30
 _KIBIBYTE = 1024
 
 
-def write(docs: Path = DOCS) -> None:
-    """Write the page's tables, and the plots beside it."""
-    parts = {name: load(name) for name in PARTS}
-    for name, lines in SECTIONS.items():
-        write_section(docs / "performance.md", name, lines(parts))
-    for name, plot in PLOTS.items():
+def write(sections: Sequence[str] = (), docs: Path = DOCS) -> None:
+    """Write the page's tables, and the plots beside it; or some sections' tables alone."""
+    parts = _Measured()
+    for name in sections or SECTIONS:
+        write_section(docs / "performance.md", name, SECTIONS[name](parts))
+    for name, plot in () if sections else PLOTS.items():
         plots.write(plot(parts), f"performance-{name}", docs / "assets")
 
 
 def _targets(parts: Parts) -> list[str]:
-    targets = list(chain.from_iterable(part.targets for part in parts.values()))
+    counted = [parts[name] for name in PARTS]
+    targets = list(chain.from_iterable(part.targets for part in counted))
     met = sum(target.is_met for target in targets)
-    measured = "; ".join(sorted({part.stamp for part in parts.values()}))
+    measured = "; ".join(sorted({part.stamp for part in counted}))
     return [f"Measured {measured}: **{met} of {len(targets)} met.**", "", *targets_of(targets)]
 
 
@@ -60,7 +74,10 @@ def _misses(part: Part) -> list[str]:
 
 
 def _agent(part: Part) -> list[str]:
-    return [*_tables(part, [(agent.TABLE, "us")] if part.figures else []), *part.notes]
+    if not part.figures:
+        return part.notes
+    tables = _tables(part, [(agent.TABLE, "us"), (agent.TABLE, inprocess.PROCESSOR)])
+    return [f"Measured {part.stamp}.", "", *targets_of(part.targets), "", *tables, *part.notes]
 
 
 def _tables(part: Part, wanted: Sequence[tuple[str, str]]) -> list[str]:
@@ -223,4 +240,11 @@ PLOTS: dict[str, Callable[[Parts], plots.Bars | plots.Curves]] = {
 
 
 if __name__ == "__main__":
-    write()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.page", description="Write docs/performance.md.")
+    parser.add_argument(
+        "sections", nargs="*", metavar="section", help=f"of {', '.join(SECTIONS)}; by default all of them"
+    )
+    wanted = parser.parse_args().sections
+    if unknown := set(wanted) - SECTIONS.keys():
+        parser.error(f"there is no section {', '.join(sorted(unknown))}")
+    write(wanted)
