@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -307,3 +308,17 @@ def test_credentials_uri(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _settings.read_credentials_uri() is None
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials")
     assert _settings.read_credentials_uri() == "http://169.254.170.23/v1/credentials"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a pipe has a name in the file system elsewhere")
+@pytest.mark.parametrize("kind", ["pipe", "device", "too large"])
+def test_a_token_that_no_file_has(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str) -> None:
+    """A pipe or a device can keep its reader waiting for ever: neither is read, nor a large file."""
+    path = Path("/dev/zero") if kind == "device" else tmp_path / "token"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "too large":
+        path.write_text("t" * 100_000, encoding="ascii")
+    monkeypatch.setenv("AWS_TOKEN", f"file://{path}")
+    with pytest.raises(SettingError, match=r"^Cannot use AWS_TOKEN as it is set"):
+        _settings.read_credential("AWS_TOKEN")

@@ -333,7 +333,9 @@ def _find_cause(error: LambdaSecretsError, bound: Secret | Parameter, source: So
 def _look_up(store: Store, bound: Secret | Parameter) -> object:
     if isinstance(bound, Parameter):
         return store.parameter(bound.name, version=bound.version, label=bound.label, decrypt=bound.decrypt)
-    return store.secret(bound.name, version_id=bound.version_id, version_stage=bound.version_stage)
+    return store.secret(
+        bound.name, version_id=bound.version_id, version_stage=bound.version_stage, role_arn=bound.role_arn
+    )
 
 
 def _explain_error(error: LambdaSecretsError, source: Source) -> tuple[Verdict, str]:
