@@ -30,7 +30,7 @@ def observe(
             `lambdasecrets`.
         metrics: gives its namespace, its service and its default dimensions to a line of metrics (EMF) for every
             resolve. It is written at once: `log_metrics` never runs where a resolve outside of it fails. What the
-            handler adds to its own metrics, dimensions among it, stays apart.
+            handler adds to its own metrics, its dimensions too, stays apart.
         tracer: gets one subsegment for every resolve, with the time that it took, under what is open in that thread.
 
     Returns:
