@@ -43,8 +43,12 @@ def test_threads(monkeypatch: pytest.MonkeyPatch, transport: str) -> None:
     """In eight threads no invocation gets another tenant's value."""
     monkeypatch.setenv("LAMBDASECRETS_TRANSPORT", transport)
     tenants = TENANTS * 50
+
+    def invoke(tenant: str) -> list[str]:
+        return handler({}, lambda_context(20, tenant_id=tenant))
+
     with ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(lambda tenant: handler({}, lambda_context(20, tenant_id=tenant)), tenants))
+        found = list(threads.map(invoke, tenants))
 
     assert found == [[f"key of {tenant}", f"size of {tenant}", f"key of {tenant}"] for tenant in tenants]
 
