@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import asyncio
+import gc
 import importlib
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +23,9 @@ EXAMPLES = ROOT / "examples/neighbours"
 Load = Callable[[str], ModuleType]
 """Takes the name of an example and gives its module."""
 
+_LEFT_OPEN = ("unclosed event loop", r"unclosed <socket\.socket .*family=(1|AddressFamily\.AF_UNIX),")
+"""The warnings of an event loop that nobody has closed: it has a pair of these sockets."""
+
 # `make neighbours` installs what these tests are about; elsewhere there is nothing to import.
 collect_ignore_glob = [] if find_spec("mangum") else ["test_*.py"]
 
@@ -29,6 +35,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.neighbours)
+
+
+@pytest.fixture(autouse=True)
+def leave_no_loop() -> Iterator[None]:
+    """Take away the event loops that a neighbour has left open, in the test that it left them in."""
+    yield
+    with warnings.catch_warnings():
+        for left in _LEFT_OPEN:
+            warnings.filterwarnings("ignore", left, ResourceWarning)
+        asyncio.set_event_loop(None)
+        gc.collect()
 
 
 @pytest.fixture

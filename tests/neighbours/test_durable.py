@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import json
-import warnings
 from typing import Annotated, Any
 
 import pytest
@@ -36,12 +34,7 @@ class LoginError(Exception):
 def run(handler: Any, event: object, **options: Any) -> DurableFunctionTestResult:
     """Run an execution to its end; waits take no time."""
     with DurableFunctionTestRunner(handler, **options) as runner:
-        result = runner.run(input=json.dumps(event))
-    del runner
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()  # the runner leaves its event loop open
-    return result
+        return runner.run(input=json.dumps(event))
 
 
 @pytest.fixture(autouse=True)
