@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -42,9 +44,16 @@ def java() -> list[str | Path]:
 
 
 def rust() -> list[str | Path]:
-    """Build the client on the crate that is published for the extension: it brings OpenSSL, so it takes a while."""
+    """Build the client on the crate that is published for the extension, with the OpenSSL it brings only if need be."""
     tools = ("cargo", "cc", "perl", "make")
-    return [built(CLIENTS / "rust", ["cargo", "build", "--quiet"], *tools) / "target/debug/foreign-client"]
+    command = [*(["env", "OPENSSL_NO_VENDOR=1"] if has_openssl() else []), "cargo", "build", "--quiet"]
+    return [built(CLIENTS / "rust", command, *tools) / "target/debug/foreign-client"]
+
+
+def has_openssl() -> bool:
+    """Tell whether this system has OpenSSL to build with: what the crate brings takes minutes to compile."""
+    finder = shutil.which("pkg-config")
+    return finder is not None and subprocess.run([finder, "--exists", "openssl"], check=False).returncode == 0
 
 
 def of_json(written: str) -> Answers:
