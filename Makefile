@@ -90,7 +90,7 @@ rotation-drill: $(VENV)/.e2e ## Rotate a PostgreSQL server's password under a ha
 faults: $(VENV)/.test ## Play every fault at every moment, write the matrix into docs/reliability.md (7 minutes)
 	$(BIN)/python -m tests.reliability.faults
 
-soak: $(VENV)/.test ## Invoke 150,000 times from 16 threads under random faults, write the figures down (9 minutes)
+soak: $(VENV)/.test ## Invoke 135,000 times from up to 16 threads under random faults, write the figures down (9 minutes)
 	$(BIN)/python -m tests.reliability.soak
 
 fuzz: $(VENV)/.fuzz ## Fuzz the parsers, guided by coverage, write the figures down (3 minutes; Linux)

@@ -499,7 +499,8 @@ def size() -> Size:
 
 LEGS = (
     Leg("extension", "lean", 100_000, 240.0),
-    Leg("agent", "requests", 40_000, 240.0),
+    # With more threads they wait for Python's lock more than for the server: each lane of a batch is one beside.
+    Leg("agent", "requests", 25_000, 240.0, threads=8),
     Leg("snapstart", "session", 10_000, 180.0),
     # boto3 makes its clients anew for every batch: some 30 ms each.
     Leg("extension", "lean", 1_500, 150.0, threads=4, asks_aws=True),
