@@ -127,7 +127,8 @@ class Leg:
     def title(self) -> str:
         """What it is, as a heading says it."""
         also = ", and AWS itself" if self.asks_aws else ""
-        return f"The {self.server}, over the {self.transport} transport{also}"
+        server = "extension with SnapStart's endpoint" if self.server == "snapstart" else self.server
+        return f"The {server}, over the {self.transport} transport{also}"
 
 
 @dataclass(frozen=True, slots=True)
