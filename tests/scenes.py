@@ -97,7 +97,8 @@ SCENES = {
     "AwsUnavailableError": Scene(
         injected=("database",),
         fault=EVERY_FAULT["refuse"],
-        variables={"LAMBDASECRETS_FALLBACK": "aws", "LAMBDASECRETS_TIMEOUT": "3"},
+        # Long: boto3 is loaded within it.
+        variables={"LAMBDASECRETS_FALLBACK": "aws", "LAMBDASECRETS_TIMEOUT": "20"},
     ),
     "CredentialsRejectedError": _by_agent(fault=_agent_error("ExpiredTokenException")),
     "UnresolvedError": Scene(change=lambda store: store.deny(DATABASE)),
