@@ -27,6 +27,7 @@ from lambdasecrets.dev import faults
 from lambdasecrets.dev._stores.denying import DenyingStore
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore
+from tests.logs import list_warnings
 
 SECONDS = 6.0
 """A server that hangs has half of it, and boto3's load the rest, on a busy machine too."""
@@ -170,7 +171,7 @@ def test_warns_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.Monkey
     monkeypatch.setattr(find_resolver(), "_has_warned_of_fallback", False)
     for _ in range(3):
         handler({}, None)
-    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    warnings = list_warnings(caplog)
     assert [text.partition(": ")[0] for text in warnings] == [
         "Asking AWS itself, because the server on this machine cannot serve"
     ]

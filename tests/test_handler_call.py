@@ -31,6 +31,7 @@ from lambdasecrets.dev import faults
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore
 from tests.dev.asking import until
+from tests.logs import list_warnings
 
 SECONDS = 20.0
 ROTATED = ("AWSCURRENT",)
@@ -486,7 +487,7 @@ def test_why_there_is_no_newer_value(
         with pytest.raises(LoginError):
             make_handler(database)({}, None)
 
-    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    (warning,) = list_warnings(caplog)
     assert [text in warning for text in ("'password' of ", "Secret('db')", *says)] == [True] * 4
     assert database.tried == ["first"]
 
