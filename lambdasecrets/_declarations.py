@@ -232,14 +232,14 @@ class Secret(Declaration):
         # Only for errors and policies: loaded when used.
         from lambdasecrets import _permissions  # noqa: PLC0415
 
-        reader = _permissions.Access(
+        access = _permissions.Access(
             server=server,
             is_prefetched=prefetch,
             home=_permissions.Home(partition=partition, region=region, account=account),
             kms_key=kms_key,
             role=_fill_pattern(self, self.role_arn or "", placeholders) or None,
         )
-        return _permissions.list_for_secret(self.name, _fill_pattern(self, self.name, placeholders), reader)
+        return _permissions.list_for_secret(self.name, _fill_pattern(self, self.name, placeholders), access)
 
 
 class Parameter(Declaration):
@@ -318,14 +318,14 @@ class Parameter(Declaration):
         """
         from lambdasecrets import _permissions  # noqa: PLC0415 - as above
 
-        reader = _permissions.Access(
+        access = _permissions.Access(
             server=server,
             is_prefetched=prefetch,
             home=_permissions.Home(partition=partition, region=region, account=account),
             kms_key=kms_key if self.decrypt else None,
             role=None,
         )
-        return _permissions.list_for_parameter(self.name, _fill_pattern(self, self.name, placeholders), reader)
+        return _permissions.list_for_parameter(self.name, _fill_pattern(self, self.name, placeholders), access)
 
 
 def bind(

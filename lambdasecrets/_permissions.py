@@ -21,7 +21,7 @@ _PARTITIONS = {
     "us-isof-": "aws-iso-f",
     "eusc-": "aws-eusc",
 }
-_REGION = r"[a-z]+(?:-[a-z]+)+-[0-9]+"
+REGION = r"[a-z]+(?:-[a-z]+)+-[0-9]+"
 _SERVERS = ("extension", "agent")
 _ARN_PARTS = 6
 _SUFFIX = "-??????"
@@ -122,7 +122,7 @@ def _find_home(name: str, access: Access) -> Home:
 
 
 def _partition(region: str | None) -> str | None:
-    if region is None or not re.fullmatch(_REGION, region):
+    if region is None or not re.fullmatch(REGION, region):
         return None
     return next((name for prefix, name in _PARTITIONS.items() if region.startswith(prefix)), "aws")
 

@@ -190,7 +190,7 @@ class Resolver:
     def __init__(self, source: LocalSource) -> None:
         self.source = source
         # By port: tests, and `lambdasecrets invoke`, start several servers in one process.
-        self._places: dict[int, _KnownServer] = {}
+        self._servers: dict[int, _KnownServer] = {}
         self._has_warned_of_fallback = False
 
     def resolve(self, lookup: Lookup) -> Arguments | ResolutionError:
@@ -234,7 +234,7 @@ class Resolver:
             return False
         began = read_moment()
         outcomes = self._gather_anew(batch.requests, lookup, began)
-        memory = self._find_place().memory
+        memory = self._find_server().memory
         # Where nothing passes the cache of the extension, it may have a newer value by itself by now.
         behind = [one for one in batch.requests if isinstance(outcomes[one.path], RefreshUnavailableError)]
         if behind:
@@ -259,7 +259,7 @@ class Resolver:
             return {}
         pending = {request.path: pending for request in batch.requests if (pending := batch.make_pending(request))}
         fetched = self._fetch_anew(list(pending.values()), lookup)
-        memory = self._find_place().memory
+        memory = self._find_server().memory
         found: dict[str, RawValue] = {}
         for path, request in pending.items():
             raw = fetched[request.path]
@@ -271,45 +271,45 @@ class Resolver:
         """Remember values that were on trial: they take the place of those before."""
         batch = lookup.make_batch()
         if not isinstance(batch, ResolutionError):
-            memory, moment = self._find_place().memory, read_moment()
+            memory, moment = self._find_server().memory, read_moment()
             for request in batch.requests:
                 if request.path in pending:
                     memory.record_newer(request, pending[request.path], lookup.limits.ages, moment, "aws")
 
     def close(self) -> None:
         """Close the connections, and forget every value."""
-        self._places.clear()
+        self._servers.clear()
         self.source.transport.close()
 
     def forget(self) -> None:
         """Forget every value, absence and habit. The connections stay."""
-        self._places.clear()
+        self._servers.clear()
 
-    def _find_place(self) -> _KnownServer:
+    def _find_server(self) -> _KnownServer:
         port = _settings.read_port()
         try:
-            return self._places[port]
+            return self._servers[port]
         except KeyError:
-            return self._places.setdefault(port, _KnownServer(Address(_wire.HOST, port)))
+            return self._servers.setdefault(port, _KnownServer(Address(_wire.HOST, port)))
 
     # --- From memory, the server, AWS ---------------------------------------------------------------------------
 
     def _gather(self, requests: Sequence[Request], lookup: Lookup, began: Moment) -> _Outcomes:
-        place, limits = self._find_place(), lookup.limits
-        outcomes: _Outcomes = {**place.memory.look_up(requests, limits.ages.fresh, began, from_aws=limits.fallback)}
+        known, limits = self._find_server(), lookup.limits
+        outcomes: _Outcomes = {**known.memory.look_up(requests, limits.ages.fresh, began, from_aws=limits.fallback)}
         asked = [request for request in requests if request.path not in outcomes] if outcomes else requests
         if not asked:
             return outcomes
         if limits.fallback:
-            fetched, from_aws = self._fetch_with_fallback(place, asked, lookup, began)
+            fetched, from_aws = self._fetch_with_fallback(known, asked, lookup, began)
         else:
-            fetched, from_aws = self._fetch_locally(place, asked, lookup.deadline, began), frozenset[str]()
+            fetched, from_aws = self._fetch_locally(known, asked, lookup.deadline, began), frozenset[str]()
         for request in asked:
             answer = fetched[request.path]
             if request.path in from_aws and isinstance(answer, RawValue):
-                outcomes[request.path] = place.memory.record_from_aws(request, answer, limits.ages, began)
+                outcomes[request.path] = known.memory.record_from_aws(request, answer, limits.ages, began)
             else:
-                outcomes[request.path] = place.memory.record(request, answer, limits.ages, began)
+                outcomes[request.path] = known.memory.record(request, answer, limits.ages, began)
         return outcomes
 
     def _gather_beside(
@@ -322,7 +322,7 @@ class Resolver:
 
     def _gather_late(self, requests: Sequence[Request], lookup: Lookup, began: Moment) -> _Outcomes:
         """Take from memory what it has. What would have to be asked for is late: the last good value may serve."""
-        memory, ages = self._find_place().memory, lookup.limits.ages
+        memory, ages = self._find_server().memory, lookup.limits.ages
         outcomes: _Outcomes = {**memory.look_up(requests, ages.fresh, began, from_aws=lookup.limits.fallback)}
         for request in requests:
             if request.path not in outcomes:
@@ -331,15 +331,15 @@ class Resolver:
         return outcomes
 
     def _fetch_locally(
-        self, place: _KnownServer, asked: Sequence[Request], deadline: Deadline, began: Moment
+        self, known: _KnownServer, asked: Sequence[Request], deadline: Deadline, began: Moment
     ) -> dict[str, Fetched]:
-        memory = place.memory
+        memory = known.memory
         likely_cached = len(asked) == 1 or memory.are_likely_cached(asked, began)
         has_seen = partial(memory.has_seen, moment=began)
-        return self.source.fetch(place.server, asked, deadline, likely_cached=likely_cached, has_seen=has_seen)
+        return self.source.fetch(known.server, asked, deadline, likely_cached=likely_cached, has_seen=has_seen)
 
     def _fetch_with_fallback(
-        self, place: _KnownServer, asked: Sequence[Request], lookup: Lookup, began: Moment
+        self, known: _KnownServer, asked: Sequence[Request], lookup: Lookup, began: Moment
     ) -> tuple[dict[str, Fetched], frozenset[str]]:
         """Ask the server, and AWS for what it cannot serve; give the answers, and the paths that AWS was asked for."""
         from lambdasecrets._sources import direct  # noqa: PLC0415 - few need it
@@ -348,11 +348,11 @@ class Resolver:
             raise SettingError(
                 "fallback", "boto3 to be installed, by which AWS is asked: pip install 'lambdasecrets[aws]'"
             )
-        limit = place.limit(lookup.deadline, began)
-        fetched = {} if limit is None else self._fetch_locally(place, asked, limit, began)
+        limit = known.limit(lookup.deadline, began)
+        fetched = {} if limit is None else self._fetch_locally(known, asked, limit, began)
         failures = [request for request in asked if isinstance(fetched.get(request.path), _OUT_OF_ORDER)]
         if limit is not None:
-            place.failed_at = began if failures else None
+            known.failed_at = began if failures else None
         missing = [
             request
             for request in asked
@@ -372,7 +372,7 @@ class Resolver:
     # --- Past every cache ---------------------------------------------------------------------------------------
 
     def _gather_anew(self, requests: Sequence[Request], lookup: Lookup, began: Moment) -> _Outcomes:
-        memory, ages = self._find_place().memory, lookup.limits.ages
+        memory, ages = self._find_server().memory, lookup.limits.ages
         fetched = self._fetch_anew(requests, lookup)
         return {
             request.path: memory.record_newer(request, answer, ages, began, "server" if answer.from_agent else "aws")
@@ -385,30 +385,30 @@ class Resolver:
         """Ask who passes every cache: the agent for its secrets, AWS for all else."""
         from lambdasecrets._sources import direct  # noqa: PLC0415 - after a failure only
 
-        place = self._find_place()
+        known = self._find_server()
         secrets = [request for request in requests if request.is_secret]
-        by_agent = secrets if secrets and self._is_agent(place, lookup.deadline) else []
+        by_agent = secrets if secrets and self._is_agent(known, lookup.deadline) else []
         others = [request for request in requests if request not in by_agent]
         fetched: dict[str, Fetched] = {}
         if by_agent:
-            fetched |= self.source.fetch(place.server, by_agent, lookup.deadline, refresh=True)
+            fetched |= self.source.fetch(known.server, by_agent, lookup.deadline, refresh=True)
         if others and direct.is_installed():
             fetched |= direct.fetch(others, lookup.deadline)
         elif others:
             fetched |= {request.path: RefreshUnavailableError(request.subject) for request in others}
         return fetched
 
-    def _is_agent(self, place: _KnownServer, deadline: Deadline) -> bool:
+    def _is_agent(self, known: _KnownServer, deadline: Deadline) -> bool:
         """Tell whether the agent serves here: its values say so, or, before the first one, its `/ping`."""
-        if place.server.answers_as_agent is not None:
-            return place.server.answers_as_agent
-        return self.source.is_agent(place.server, deadline.within(_PROBE_SECONDS)) is True
+        if known.server.answers_as_agent is not None:
+            return known.server.answers_as_agent
+        return self.source.is_agent(known.server, deadline.within(_PROBE_SECONDS)) is True
 
     # --- Arguments ----------------------------------------------------------------------------------------------
 
     def _make_arguments(self, lookup: Lookup, batch: Batch, outcomes: _Outcomes) -> Arguments | ResolutionError:
         """Read what was gathered, and put the arguments together."""
-        memory = self._find_place().memory if lookup.limits.retry_on else None
+        memory = self._find_server().memory if lookup.limits.retry_on else None
         read: dict[tuple[str, ...], Any] = {}
         fingerprints: dict[str, Fingerprint] = {}
         failed: dict[int, ResolutionError] = {}

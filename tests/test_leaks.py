@@ -483,7 +483,7 @@ def test_nothing_that_is_handed_out_shows_a_value(lit: Emulator, monkeypatch: py
         assert resolve(Config, on_resolve=events.append).login.password == VALUE
     assert [len(event.values) for event in events] == [3, 2]
     assert isinstance(events[0].values[0], ResolvedValue)
-    memory = next(iter(_resolver.find_resolver()._places.values())).memory
+    memory = next(iter(_resolver.find_resolver()._servers.values())).memory
     raws = [entry.kept and entry.kept.raw for entry in memory._entries.values()]
     assert [isinstance(raw, RawValue) for raw in raws] == [True, True]
     handed = (events, handler, getattr(handler, PLAN), vars(getattr(handler, PLAN)), log)

@@ -94,8 +94,8 @@ def older(seconds: float) -> None:
     def past(moment: Moment) -> Moment:
         return Moment(moment.monotonic - seconds, moment.wall - seconds)
 
-    for place in _resolver.find_resolver()._places.values():
-        memory = place.memory
+    for known in _resolver.find_resolver()._servers.values():
+        memory = known.memory
         memory._next_expiry = past(memory._next_expiry) if memory._next_expiry else None
         for entry in memory._entries.values():
             entry.kept = entry.kept and entry.kept._replace(at=past(entry.kept.at))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 
+from lambdasecrets._permissions import REGION
 from lambdasecrets.dev.discovery import InputError
 
 __all__ = ["check_region"]
-
-_FORM = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]+")
 
 
 def check_region(region: str | None) -> None:
@@ -17,5 +16,5 @@ def check_region(region: str | None) -> None:
     Raises:
         InputError: it is none; the message says how one looks.
     """
-    if region is not None and not _FORM.fullmatch(region):
+    if region is not None and not re.fullmatch(REGION, region):
         raise InputError(f"cannot use the Region {region!r}: give its code, such as eu-west-1.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lambdasecrets.dev._drafts.nodes import Node, find_definition, list_references
 from lambdasecrets.dev._stores.arns import role_account
 from lambdasecrets.dev._stores.in_process import PARAMETER_TYPES
+from lambdasecrets.dev._stores.secrets_file import ACCOUNT_FORM, REGION_FORM
 from lambdasecrets.dev.entries import Entries, Entry, Kind, Use
 from lambdasecrets.dev.faults import EVERY_FAULT
 from lambdasecrets.dev.placeholders import PLACEHOLDER
@@ -22,7 +23,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 _WHOLE_NUMBER = r"^\s*[-+]?[0-9][0-9_]*(\.0*)?\s*$"
 _NUMBER = r"^\s*[-+]?(\.?[0-9]|[Ii][Nn][Ff]|[Nn][Aa][Nn])"
-_ACCOUNT, _REGION = "^[0-9]{12}$", "^[a-z0-9]+(-[a-z0-9]+)+$"
+_ACCOUNT, _REGION = f"^{ACCOUNT_FORM.pattern}$", f"^{REGION_FORM.pattern}$"
 _SPECIAL = re.compile(r"[.^$*+?()\[\]{}|\\]")
 _ARN_OF_SECRET = "(arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:)"  # noqa: S105 - a pattern
 

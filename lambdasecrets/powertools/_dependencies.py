@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from copy import copy
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 from weakref import WeakValueDictionary
 
-from lambdasecrets._compiled import CompiledPlan
 from lambdasecrets._declarations import write_type
 from lambdasecrets._decorator import PLAN, aresolve, check_observer, compile_value, resolve
 from lambdasecrets._settings import Options
@@ -165,7 +165,7 @@ def _share(provide: Callable[[], Any], what: Any, kind: Any, options: Options, o
     """Check what a callable was made of, and give the one that was made of the same before."""
     options.check()
     check_observer(on_resolve)
-    compiled = CompiledPlan(compile_value(what, kind).plan)
+    compiled = copy(compile_value(what, kind))  # what is compiled is shared, its timeout is not
     compiled.timeout = options.timeout
     setattr(provide, PLAN, compiled)  # by which `policy` and `check` find it, where a module has it by a name
     # Powertools names a dependency that fails by this.

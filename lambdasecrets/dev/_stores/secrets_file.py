@@ -21,8 +21,8 @@ _SECRET_CONTENTS = ("string", "json", "binary")
 _SECRET_MARKS = (*_SECRET_CONTENTS, "versions")  # a table with one of these is settings, not the secret itself
 _REGION = "us-east-1"
 _ACCOUNT = "123456789012"
-_REGION_FORM = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
-_ACCOUNT_FORM = re.compile(r"[0-9]{12}")
+REGION_FORM = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
+ACCOUNT_FORM = re.compile(r"[0-9]{12}")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BYTE_ORDER_MARKS = (  # the longest first: one begins like another
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -128,9 +128,9 @@ def _faults(value: object) -> tuple[Mapping[str, object], ...]:
 def _home(settings: dict[str, Any]) -> dict[str, str]:
     _only("[aws]", settings, ("account", "region"))
     home = {key: _string("[aws]", settings, key) for key in settings}
-    if not _ACCOUNT_FORM.fullmatch(home.get("account", _ACCOUNT)):
+    if not ACCOUNT_FORM.fullmatch(home.get("account", _ACCOUNT)):
         raise _Mistake("[aws]", "account: expected twelve digits, as a string.")
-    if not _REGION_FORM.fullmatch(home.get("region", _REGION)):
+    if not REGION_FORM.fullmatch(home.get("region", _REGION)):
         raise _Mistake("[aws]", "region: expected a Region, such as us-east-1.")
     return home
 
