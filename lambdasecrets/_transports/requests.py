@@ -414,7 +414,8 @@ class _GivenRequest(_Request):
         self._open.append(response)
         body: bytes | Fault = Fault.LOST
         try:
-            body = self._read_raw(response)
+            # Looked at once it is in the list: what `end` did not see there is seen here.
+            body = Fault.TIMED_OUT if self._exchange.is_over else self._read_raw(response)
         finally:
             self._open.remove(response)
             if isinstance(body, Fault):

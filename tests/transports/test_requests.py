@@ -205,6 +205,26 @@ def test_the_time_of_any_session_is_bounded(session: requests.Session, begins: b
     until(lambda: not own_threads())
 
 
+def test_a_body_that_begins_too_late(session: requests.Session) -> None:
+    """A body that begins when the time is over is not read: its thread ends though the server goes on."""
+    is_over = threading.Event()
+
+    def serve(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(b"HTTP/1.1 200 OK\r\nX: ")
+        while not is_over.wait(0.05):
+            connection.send(b"x")
+        connection.send(b"\r\nContent-Length: 1000\r\n\r\n")
+        while True:
+            connection.send(b"x")
+            connection.wait(0.05)
+
+    with serving(serve) as server:
+        assert exchange(RequestsTransport(session), server.port, ["/"], seconds=SHORT_SECONDS) == {"/": Fault.TIMED_OUT}
+        is_over.set()
+        until(lambda: not own_threads())
+
+
 def own_threads() -> list[str]:
     """Give the threads that the transport has started."""
     return [thread.name for thread in threading.enumerate() if thread.name == "lambdasecrets-lane"]
