@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,9 +11,14 @@ from contextlib import contextmanager
 CANARY = "canary-8e1f"
 
 
+_format_lock = threading.Lock()
+"""Python 3.11 formats tracebacks by way of `ast`, which fails there in several threads at once (SystemError)."""
+
+
 def is_shown(error: BaseException) -> bool:
     """Tell whether an error shows a canary: its text, its attributes, its traceback with the locals of every frame."""
-    formatted = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+    with _format_lock:
+        formatted = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
     return CANARY in f"{formatted}{error!r}{error.args!r}{vars(error)!r}"
 
 
@@ -35,16 +41,20 @@ class LogWatch(logging.Handler):
 
 @contextmanager
 def at_debug(handler: logging.Handler) -> Iterator[None]:
-    """Give a handler what every logger of this process says at DEBUG, those of urllib3 and requests among them."""
+    """Give a handler, and no other, what every logger of this process says at DEBUG, urllib3's and requests' too.
+
+    No other: those of pytest keep the frames of an exception that is logged, and with them its connections, and they
+    format it in whichever thread it was logged.
+    """
     root = logging.getLogger()
-    level = root.level
-    root.addHandler(handler)
+    level, handlers = root.level, root.handlers
+    root.handlers = [handler]
     root.setLevel(logging.DEBUG)
     try:
         yield
     finally:
         root.setLevel(level)
-        root.removeHandler(handler)
+        root.handlers = handlers
 
 
 @contextmanager

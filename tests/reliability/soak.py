@@ -10,6 +10,7 @@ import gc
 import json
 import multiprocessing
 import os
+import pkgutil
 import sys
 import threading
 import time
@@ -19,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from importlib import import_module
 from itertools import count
 from math import inf
 from multiprocessing.connection import Connection
@@ -29,10 +31,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, SecretStr
 from typing_extensions import Self
 
+import lambdasecrets
 from lambdasecrets import LambdaSecretsError, Parameter, Secret, aresolve, inject_secrets, invocation, resolve
 from lambdasecrets._sources.direct import SHARED_SECONDS
 from lambdasecrets._threads import IDLE_SECONDS
-from lambdasecrets._transports.requests import RequestsTransport
 from lambdasecrets.dev import faults
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import StoredParameter, StoredSecret
@@ -583,7 +585,7 @@ class Figures:
 
 def run(leg: Leg, seed: int = 1) -> Figures:
     """Run a leg."""
-    RequestsTransport().close()  # loads what the lean transport's first fallback would load: a cold start's cost
+    _load_runtime()
     began, turns = time.monotonic(), count()
     ends = began + leg.seconds
     tallies = [Tally() for _ in range(leg.threads)]
@@ -614,6 +616,17 @@ def run(leg: Leg, seed: int = 1) -> Figures:
     missed = sum(end - start - metronome.stalled(start, end) > had for start, end, had in total.overruns)
     seconds = time.monotonic() - began
     return Figures(leg, seconds, total, missed, metronome.longest, played, log, (before, warm, end, closed))
+
+
+def _load_runtime() -> None:
+    """Load what an invocation would load: a cold start's cost.
+
+    Within pytest more than that: it parses every module that it loads, and Python 3.11 cannot do so in several threads
+    at once (SystemError).
+    """
+    for module in pkgutil.walk_packages(lambdasecrets.__path__, "lambdasecrets."):
+        if module.name.startswith("lambdasecrets._"):
+            import_module(module.name)
 
 
 def _watched(leg: Leg, tallies: Sequence[Tally], is_over: Callable[[], bool]) -> Size:
