@@ -132,8 +132,8 @@ class HandlerCall:
 
     def enter_again(self) -> None:
         """Make the invocation current where its awaitable is awaited, which may be another task."""
-        if self._scope is not None:
-            self._scope.enter()
+        assert self._scope is not None  # noqa: S101 - the handler has run in it
+        self._scope.enter()
 
     def leave(self) -> None:
         """End the invocation, unless the handler's awaitable goes on with it."""
@@ -219,9 +219,7 @@ class HandlerCall:
         assert first is not None  # noqa: S101 - `_find_newer` has put it there
         error = first.reveal()
         # Raised again it gets the frame of the wrapper again.
-        if error.__traceback__ is not None:
-            error.__traceback__ = error.__traceback__.tb_next
-        raise error
+        raise error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)
 
 
 def is_caused_by(error: BaseException, kinds: tuple[type[Exception], ...]) -> bool:

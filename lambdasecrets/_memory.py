@@ -314,13 +314,11 @@ class Memory:
 
     def _find(self, path: str) -> _CacheEntry | None:
         """Give the entry of a path as the one used last."""
-        entry = self._entries.get(path)
-        if entry is not None:
-            try:  # noqa: SIM105 - at every invocation, where `suppress` is three calls
-                self._entries.move_to_end(path)
-            except KeyError:  # another thread has let it go meanwhile
-                pass
-        return entry
+        try:
+            self._entries.move_to_end(path)
+        except KeyError:  # unknown, or let go by another thread
+            return None
+        return self._entries.get(path)
 
     def _touch(self, request: Request) -> _CacheEntry:
         """Give the entry of a path; a new one may take the place of the one used longest ago."""

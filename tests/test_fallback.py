@@ -17,6 +17,7 @@ from lambdasecrets import (
     ResolveEvent,
     Secret,
     SettingError,
+    _resolver,
     aresolve,
     inject_secrets,
     resolve,
@@ -154,6 +155,22 @@ def test_a_server_that_hangs_costs_its_wait_once(
         assert handler({}, None) == "text"
         direct.forget()  # or its answer would be given for a second
     assert (len(local.requests), len(aws.requests)) == (1, 5)
+
+
+def test_a_server_that_failed_is_tried_again_briefly(
+    aws: Emulator, local: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a pause the server that failed gets a moment to answer; one that does counts again."""
+    monkeypatch.setenv("SECRETS_MANAGER_TTL", "0")
+    monkeypatch.setattr(_resolver, "_PROBE_PAUSE_SECONDS", 0.0)
+    local.inject(faults.Hang(), times=2)
+    assert handler({}, None) == "text"
+    direct.forget()
+    began = time.monotonic()
+    assert handler({}, None) == "text"
+    assert time.monotonic() - began < SECONDS / 3
+    assert handler({}, None) == "of the extension"
+    assert len(aws.requests) == 2
 
 
 @pytest.mark.usefixtures("aws")

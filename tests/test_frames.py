@@ -137,7 +137,7 @@ def by_stack_data(error: BaseException) -> str:
     """Evaluate what can be evaluated on each line, as Sentry's pure_eval integration and IPython do."""
     shown: list[str] = []
     for info in FrameInfo.stack_data(cast("TracebackType", error.__traceback__)):
-        if isinstance(info, FrameInfo):
+        if isinstance(info, FrameInfo):  # pragma: no branch - or a number of frames that repeat
             variables: Any = getattr(info, "variables")  # noqa: B009 - its stubs do not know it
             shown += [f"{variable.name} = {variable.value!r}" for variable in variables]
             for variable in variables:
@@ -218,7 +218,7 @@ def test_collectors_find_what_is_there(collector: Callable[[BaseException], str]
 # --- Interrupts ---------------------------------------------------------------------------------------------------
 
 
-def interrupt(call: Callable[[], object], at: int) -> BaseException | None:
+def interrupt(call: Callable[[], object], at: int) -> BaseException | None:  # pragma: no cover - it traces by itself
     """Call, and raise at the so many-th line that the library runs. None: it has fewer lines."""
     before, lines = sys.gettrace(), [0]
 
@@ -260,7 +260,7 @@ def test_an_interrupt_at_any_line(monkeypatch: pytest.MonkeyPatch, by: str) -> N
     assert at > 100
 
 
-def resolve_in_a_loop() -> None:
+def resolve_in_a_loop() -> None:  # pragma: no cover - it is called while it is traced
     """Resolve in a coroutine. An interrupt in a callback stays with asyncio, and the deadline ends the wait."""
     try:
         asyncio.run(aresolve(Secret("s"), str, timeout=2.0))

@@ -121,6 +121,57 @@ def test_a_value_on_trial_that_does_not_help_is_dropped(server: Emulator, store:
     assert database.tried == ["first", "second", "first"]
 
 
+def test_a_coroutine_whose_value_on_trial_does_not_help(server: Emulator, store: MemoryStore) -> None:
+    """An async handler is refused with the first exception, too."""
+    database = Database("locked")
+
+    @inject_secrets(retry_on=(LoginError,), timeout=SECONDS)
+    async def handler(event: Any, context: Any, *, password: Annotated[str, Secret("db")]) -> str:
+        return database.log_in(password)
+
+    store.put_secret("db", "second", version_id="v2", stages=ON_TRIAL)
+    with pytest.raises(LoginError):
+        asyncio.run(handler({}, None))
+    assert database.tried == ["first", "second"]
+
+
+def test_of_several_secrets_one_is_on_trial(server: Emulator, store: MemoryStore) -> None:
+    """What is not on trial stays as it is, and only what was is kept."""
+    tried: list[tuple[str, str]] = []
+
+    @inject_secrets(retry_on=(LoginError,), timeout=SECONDS)
+    def handler(
+        event: Any, context: Any, *, password: Annotated[str, Secret("db")], host: Annotated[str, Secret("host")]
+    ) -> None:
+        tried.append((password, host))
+        if password == "first":
+            raise LoginError
+
+    store.put_secret("host", "here")
+    store.put_secret("db", "second", version_id="v2", stages=ON_TRIAL)
+    handler({}, None)
+    handler({}, None)
+    assert tried == [("first", "here"), ("second", "here"), ("second", "here")]
+
+
+def test_a_variable_that_goes_away_during_a_trial(
+    server: Emulator, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A value on trial that works counts for the run, though its name cannot be known any more."""
+
+    @inject_secrets(retry_on=(LoginError,), timeout=SECONDS)
+    def handler(event: Any, context: Any, *, password: Annotated[str, Secret("{STAGE}/db")]) -> str:
+        if password == "first":
+            raise LoginError
+        monkeypatch.delenv("STAGE")
+        return password
+
+    monkeypatch.setenv("STAGE", "dev")
+    store.put_secret("dev/db", "first", version_id="v1")
+    store.put_secret("dev/db", "second", version_id="v2", stages=ON_TRIAL)
+    assert handler({}, None) == "second"
+
+
 def test_a_second_run_that_fails_otherwise_has_its_own_failure(server: Emulator, store: MemoryStore) -> None:
     """With the value on trial let in, a later failure is the run's own, and the value counts."""
     tried: list[str] = []
@@ -194,14 +245,18 @@ def caused(by: BaseException) -> Exception:
     return error
 
 
+class Group(Exception):  # noqa: N818 - as Python names its own
+    """An ExceptionGroup for Python 3.10, as the package `exceptiongroup` has one."""
+
+    def __init__(self, message: str, members: tuple[Exception, ...]) -> None:
+        super().__init__(message, members)
+        self.exceptions = members
+
+
 def grouped(*members: Exception) -> Exception:
-    """Make what is grouped, like an ExceptionGroup, which Python 3.10 does not have."""
-    make: Any = getattr(builtins, "ExceptionGroup", None)
-    if make is not None:
-        return make("several", members)  # type: ignore[no-any-return]
-    error: Any = RuntimeError()
-    error.exceptions = members
-    return error  # type: ignore[no-any-return]
+    """Make a group of exceptions, of Python's own kind where it has one."""
+    make: Callable[[str, tuple[Exception, ...]], Exception] = getattr(builtins, "ExceptionGroup", Group)
+    return make("several", members)
 
 
 @pytest.mark.parametrize(
@@ -210,6 +265,7 @@ def grouped(*members: Exception) -> Exception:
         (LoginError(), True),
         (caused(LoginError()), True),
         (grouped(ValueError(), LoginError()), True),
+        (Group("several", (ValueError(), LoginError())), True),
         (caused(grouped(caused(LoginError()))), True),
         (ValueError(), False),
         (caused(ValueError()), False),
@@ -360,6 +416,18 @@ def test_a_resolve_inside_ends_with_the_invocation(server: Emulator) -> None:
     assert (found, time.monotonic() - began < 2.0) == (["invocation"], True)
 
 
+def test_a_context_that_fails(server: Emulator) -> None:
+    """What a context of the user's raises goes on, and nothing was asked."""
+
+    class Context:
+        def get_remaining_time_in_millis(self) -> int:
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        make_handler(Database("first"))({}, Context())
+    assert server.requests == []
+
+
 def test_a_given_context_bounds_a_resolve(server: Emulator) -> None:
     """Where no decorator sees the context it is given: by keyword, or around."""
     server.inject(faults.Hang(), times=None)
@@ -404,6 +472,31 @@ def test_a_stale_value_serves_where_no_thread_was_free(server: Emulator, monkeyp
     server.inject(faults.Hang(), times=None)
     assert asyncio.run(two()) == ["first", "first"]
     assert [event.values[0].source for event in events] == ["server", "stale", "stale"]
+
+
+def test_what_was_at_hand_serves_where_no_thread_was_free(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A coroutine whose time is over while it waits for a thread has what its memory has, and says what it has not."""
+    monkeypatch.setattr(_threads, "MOST_THREADS", 1)
+    monkeypatch.setattr(_threads, "GRACE_SECONDS", -0.1)  # before the thread that is busy has its own outcome
+
+    @inject_secrets(timeout=0.3, max_age=60)
+    async def known(event: Any, context: Any, *, password: Annotated[str, Secret("db")]) -> str:
+        return password
+
+    @inject_secrets(timeout=0.3, max_age=60)
+    async def handler(
+        event: Any, context: Any, *, password: Annotated[str, Secret("db")], other: Annotated[str, Secret("other")]
+    ) -> None: ...
+
+    async def two() -> list[Any]:
+        return list(await asyncio.gather(handler({}, None), handler({}, None), return_exceptions=True))
+
+    assert asyncio.run(known({}, None)) == "first"
+    server.inject(faults.Hang(), times=None)
+    outcomes = asyncio.run(two())
+    assert [getattr(outcome, "subject", None) and outcome.subject.parameters for outcome in outcomes] == [
+        ("other",)
+    ] * 2
 
 
 def test_a_resolve_that_was_given_up_is_not_told_of(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:

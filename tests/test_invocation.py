@@ -100,6 +100,14 @@ def test_reads_the_function(wrap: Callable[[object], object]) -> None:
     assert Invocation(wrap(context_of(1, invoked_function_arn=7))).function_arn is None
 
 
+def test_the_outermost_context_that_says_it_counts() -> None:
+    """Of two contexts that say all, the one around the other is read."""
+    inner = context_of(1, tenant_id="inner", invoked_function_arn="inner")
+    outer = context_of(2100, tenant_id="outer", invoked_function_arn="outer", lambda_context=inner)
+    found = Invocation(outer)
+    assert (seconds_of(found), found.tenant_id, found.function_arn) == (2.0, "outer", "outer")
+
+
 def test_a_context_that_wraps_lambdas_keeps_state() -> None:
     """A durable function's context has Lambda's own inside."""
     assert [
@@ -205,3 +213,20 @@ def test_says_at_debug_where_a_foreign_error_was_raised(
     assert [f"{type(error).__name__} was raised in the library at {_invocation.__file__}:"] * messages == [
         record.getMessage().rpartition(":")[0] + ":" for record in caplog.records
     ]
+
+
+def test_an_interrupt_while_it_is_cleaned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a signal's handler raises in the midst of it goes on, and carries no frame of the library."""
+
+    class Interrupting(logging.Handler):
+        def handle(self, record: logging.LogRecord) -> bool:
+            raise KeyboardInterrupt
+
+    logger = logging.getLogger("lambdasecrets")
+    monkeypatch.setattr(logger, "handlers", [Interrupting()])
+    monkeypatch.setattr(logger, "level", logging.DEBUG)
+    logger.manager._clear_cache()  # type: ignore[attr-defined]
+    inner = raise_inside(ValueError())
+    with pytest.raises(KeyboardInterrupt) as caught:
+        clean_error(inner)
+    assert {entry.name for entry in caught.traceback if str(entry.path) == _invocation.__file__} <= {"clean_error"}

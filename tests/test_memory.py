@@ -154,6 +154,15 @@ def test_what_expires_later_is_let_go_later() -> None:
     assert count_values(memory) == 0
 
 
+def test_what_aws_gave_outlives_what_expires_before_it() -> None:
+    """A value of AWS's stays while another one's time is over."""
+    memory = Memory()
+    memory.record_from_aws(SECRET, OLD, NONE, read_moment())
+    memory.record(PARAMETER, OLD, Ages(60.0, 0.0), ago(61.0))
+    assert look_up(memory, SECRET, 0.0, from_aws=True) == (OLD, "aws")
+    assert count_values(memory) == 1
+
+
 def test_many_names_are_bounded() -> None:
     """The name used longest ago goes when there are more than the extension's own cache holds."""
     memory, moment = Memory(), read_moment()

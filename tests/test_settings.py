@@ -32,6 +32,7 @@ class OwnError(Exception):
             ({"retry_on": kinds}, "retry_on as it is set: it takes a tuple of exception classes")
             for kinds in ((int,), (OwnError, "x"), (BaseException,), (OwnError("x"),))
         ),
+        *(({"fallback": value}, "fallback as it is set: it takes aws") for value in ("gcp", "AWS", True)),
     ],
 )
 def test_bad_option(arguments: dict[str, Any], expected: str) -> None:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 _LONGEST_WAIT_SECONDS = 1.0
 """How long one answer may take."""
-_MOST_ATTEMPTS = 5
-_FIRST_PAUSE_SECONDS = 0.05
+_PAUSES_SECONDS = (0.05, 0.1, 0.2, 0.4)
+"""Before it is asked once more, each time."""
 _OK = 200
 _HTTP_PORT = 80
 
@@ -44,13 +44,12 @@ def fetch_snapstart_token(transport: Transport, deadline: Deadline) -> Token | s
     located = _locate(uri)
     if located is None:
         raise SettingError(_settings.ENDPOINT, "an http:// URL of a loopback or link-local address")
-    found: Token | str = "did not answer in time"
-    for attempt in range(_MOST_ATTEMPTS):
-        found = _ask(transport, *located, deadline)
-        pause = _FIRST_PAUSE_SECONDS * 2**attempt
-        if isinstance(found, Token) or attempt + 1 == _MOST_ATTEMPTS or deadline.left() <= pause:
+    found = _ask(transport, *located, deadline)
+    for pause in _PAUSES_SECONDS:
+        if isinstance(found, Token) or deadline.left() <= pause:
             break
         time.sleep(pause)
+        found = _ask(transport, *located, deadline)
     return found
 
 

@@ -310,6 +310,24 @@ def test_without_time() -> None:
     assert isinstance(fetch(Secret("s"), seconds=0.0), errors.DeadlineExceededError)
 
 
+def test_an_interrupt_locks_nothing(emulator: Emulator, store: MemoryStore) -> None:
+    """After an interrupt in the midst of it, whatever it held, AWS can be asked."""
+
+    class Interrupting(Deadline):
+        def left(self) -> float:
+            raise KeyboardInterrupt
+
+    store.put_secret("s", "text")
+    before = direct._shared_calls
+    with pytest.raises(KeyboardInterrupt):
+        direct.fetch(
+            [Request("/s", Secret("s"), Subject("app.handler", ("x",), ("Secret('s')",)))],
+            Interrupting(time.monotonic() + SECONDS, SECONDS, "timeout"),
+        )
+    assert direct._shared_calls is not before
+    assert text(fetch(Secret("s"))) == "text"
+
+
 def test_a_clock_that_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a test's clock stands still the waits end all the same."""
     over = threading.Event()

@@ -63,6 +63,7 @@ def test_what_is_asked_for_is_the_same(declaration: Secret | Parameter, seen: Id
         (Secret("prod/db"), Identity("prod/db", DB, "v1", ("AWSPENDING",))),
         (Secret("prod/db", version_stage="mine"), DB_SEEN),
         (Parameter("p-size"), Identity("/p-size", None, "3")),
+        (Parameter(SIZE.replace("size", "Size")), SIZE_SEEN),
         (Parameter("/p/size"), SIZE_SEEN._replace(selector="3")),
         (Parameter("/p/size", label="live"), SIZE_SEEN),
         (Parameter("/p/size", label="live"), SIZE_SEEN._replace(selector="Live")),

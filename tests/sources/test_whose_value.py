@@ -167,6 +167,15 @@ def test_another_spelling_costs_one_request_once(source: LocalSource) -> None:
     assert len(asked.names) == 4
 
 
+def test_the_ways_of_a_server_to_write_names_are_bounded() -> None:
+    """A server that spells names made at run time takes no more memory with every one."""
+    server = Server(Address("127.0.0.1", 1))
+    for number in range(1500):
+        server.learn_habit(f"/{number}")
+    assert len(server.habits) <= 1000
+    assert "/1499" in server.habits
+
+
 def test_what_says_nothing_of_itself_is_taken(source: LocalSource) -> None:
     """An answer without a name or an ARN can only be taken for what was asked."""
     asked = Asked(lambda name, number: answer(b'{"SecretString": "value", "VersionId": "v"}'))
