@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,10 +17,8 @@ from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.invoke import Target, invoke
 from lambdasecrets.dev.stores import MemoryStore, SecretsFile, load_secrets_file
 from lambdasecrets.testing import lambda_context
-from tests.pages import ROOT
+from tests.examples import EXAMPLES, list_commands, run_commands, run_tests
 from tests.scenes import served
-
-EXAMPLES = ROOT / "examples"
 
 RESULTS: list[tuple[str, Any, Any]] = [
     (
@@ -88,10 +84,11 @@ RUN_BELOW = {
     "scheduled_job",
     "several_handlers",
     "shortest",
+    "sqs_batch",
     "testing",
 }
-# tests/neighbours; tests/deploy; test_examples_rotation.py; test_docs.py, as a page shows results
-RUN_BY_OTHERS = {"neighbours", "packaging", "rotation", "validators", "values"}
+# tests/neighbours (two); tests/deploy; test_examples_rotation.py; test_docs.py, as a page shows results
+RUN_BY_OTHERS = {"fastapi_mangum", "neighbours", "packaging", "rotation", "validators", "values"}
 
 
 @pytest.fixture(autouse=True)
@@ -254,26 +251,42 @@ PASSED = {
     "scheduled_job": 2,
     "several_handlers": 2,
     "shortest": 1,
+    "sqs_batch": 4,
     "testing": 8,
 }
 
 
+COMMANDS = {
+    "quickstart": {"invoke": 0},
+    "scheduled_job": {"invoke": 0, "policy": 0},
+    "several_handlers": {"check": 0, "policy": 0, "invoke": 0},
+    "sqs_batch": {"invoke": 0, "policy": 0},
+}
+RUN_IN_NEIGHBOURS = {"fastapi_mangum"}
+NEEDS_A_DATABASE = {"rotation"}
+
+
 def test_no_test_of_an_example_is_forgotten() -> None:
-    """Every folder in examples/ that has a test is among those below."""
-    assert set(PASSED) == {path.relative_to(EXAMPLES).parts[0] for path in EXAMPLES.rglob("test_*.py")}
+    """Every folder in examples/ that has a test is among those below, or runs where its packages are installed."""
+    folders = {path.relative_to(EXAMPLES).parts[0] for path in EXAMPLES.rglob("test_*.py")}
+
+    assert folders == set(PASSED) | RUN_IN_NEIGHBOURS
 
 
 @pytest.mark.parametrize("folder", PASSED)
 def test_the_tests_of_an_example(folder: str) -> None:
     """The tests beside an example pass in its folder, with its own configuration where it has one."""
-    configuration = () if (EXAMPLES / folder / "pyproject.toml").exists() else ("-c", "/dev/null")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *configuration, "test_app.py"],
-        cwd=EXAMPLES / folder,
-        capture_output=True,
-        check=False,
-        encoding="utf-8",
-        timeout=120,
-    )
+    assert run_tests(folder) == (0, PASSED[folder])
 
-    assert (done.returncode, f"\n{PASSED[folder]} passed in " in done.stdout) == (0, True), done.stdout
+
+def test_no_command_of_an_example_is_forgotten() -> None:
+    """Every folder whose README prints a command of this library is among those below, or cannot run here."""
+    folders = {path.parent.name for path in EXAMPLES.glob("*/README.md") if list_commands(path.parent.name)}
+
+    assert folders == set(COMMANDS) | RUN_IN_NEIGHBOURS | NEEDS_A_DATABASE
+
+
+@pytest.mark.parametrize("folder", COMMANDS)
+def test_the_commands_of_an_example(folder: str) -> None:
+    """What the README beside an example prints works there, as it is printed."""
+    assert run_commands(folder) == COMMANDS[folder]

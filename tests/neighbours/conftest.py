@@ -15,13 +15,11 @@ import pytest
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore
 from lambdasecrets.testing import forget
+from tests.examples import EXAMPLES
 from tests.neighbours._payments import Payments, running_payments
-from tests.pages import ROOT
-
-EXAMPLES = ROOT / "examples/neighbours"
 
 Load = Callable[[str], ModuleType]
-"""Takes the name of an example and gives its module."""
+"""Takes an example, such as `neighbours/batch`, and gives its module."""
 
 _LEFT_OPEN = ("unclosed event loop", r"unclosed <socket\.socket .*family=(1|AddressFamily\.AF_UNIX),")
 """The warnings of an event loop that nobody has closed: it has a pair of these sockets."""
@@ -61,9 +59,16 @@ def payments(monkeypatch: pytest.MonkeyPatch) -> Iterator[Payments]:
 def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
     """Import an example as Lambda does, from its own folder; forget its modules afterwards."""
     before = set(sys.modules)
-    monkeypatch.syspath_prepend(EXAMPLES)
-    yield importlib.import_module
-    for path in EXAMPLES.glob("*.py"):
+    folders: set[Path] = set()
+
+    def load(example: str) -> ModuleType:
+        path = EXAMPLES / example
+        folders.add(path.parent)
+        monkeypatch.syspath_prepend(path.parent)
+        return importlib.import_module(path.name)
+
+    yield load
+    for path in (path for folder in folders for path in folder.glob("*.py")):
         if path.stem not in before:
             sys.modules.pop(path.stem, None)
 

@@ -80,7 +80,7 @@ Rotate = Callable[[Callable[[], object]], None]
 
 def test_the_decorated_inner_function(extension: Emulator, payments: Payments, load: Load, rotate: Rotate) -> None:
     """A rotated key is met at the first message, fetched once, and no message fails."""
-    handler = load("batch").handler
+    handler = load("neighbours/batch").handler
     rotate(lambda: handler(sqs_event([0]), lambda_context()))
     answer = handler(sqs_event(), lambda_context(10))
 
@@ -90,7 +90,7 @@ def test_the_decorated_inner_function(extension: Emulator, payments: Payments, l
 
 def test_refresh_by_hand(extension: Emulator, payments: Payments, load: Load, rotate: Rotate) -> None:
     """With values for the whole batch each message is refused and asks anew, and no message fails."""
-    handler = load("batch").handler_by_hand
+    handler = load("neighbours/batch").handler_by_hand
     rotate(lambda: handler(sqs_event([0]), lambda_context()))
     answer = handler(sqs_event(), lambda_context(10))
 
@@ -101,7 +101,7 @@ def test_refresh_by_hand(extension: Emulator, payments: Payments, load: Load, ro
 
 def test_outside_of_the_processor(extension: Emulator, payments: Payments, load: Load, rotate: Rotate) -> None:
     """Around the processor `retry_on` sees no error of a message: the batch fails, also the next one."""
-    module = load("batch")
+    module = load("neighbours/batch")
     module.processor.raise_on_entire_batch_failure = False
     handler = module.handler_that_sees_nothing
     rotate(lambda: handler(sqs_event([0]), lambda_context()))
@@ -156,7 +156,7 @@ def test_aresolve_in_a_message(extension: Emulator, store: MemoryStore) -> None:
 
 def test_a_queue_in_order(extension: Emulator, payments: Payments, load: Load, rotate: Rotate) -> None:
     """A FIFO queue's processor stops at the first failure: with the inner function there is none."""
-    pay = load("batch").pay
+    pay = load("neighbours/batch").pay
 
     def handler(orders: Any) -> list[str]:
         context: Any = lambda_context(10)

@@ -17,7 +17,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore
 from lambdasecrets.testing import lambda_context
-from tests.neighbours.conftest import EXAMPLES, Load
+from tests.examples import EXAMPLES
+from tests.neighbours.conftest import Load
 from tests.pages import ROOT
 
 IN_SECRET_STR = "canary-aa01"
@@ -41,7 +42,7 @@ def test_what_is_shown(extension: Emulator, store: MemoryStore, collector: str) 
     done = subprocess.run(
         [sys.executable, "-m", "tests.neighbours.collecting", collector],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(EXAMPLES), "DD_TRACE_ENABLED": "false"},
+        env={**os.environ, "PYTHONPATH": str(EXAMPLES / "neighbours"), "DD_TRACE_ENABLED": "false"},
         capture_output=True,
         check=False,
         encoding="utf-8",
@@ -65,7 +66,7 @@ def test_a_span_says_what_was_resolved(extension: Emulator, store: MemoryStore, 
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     trace.set_tracer_provider(provider)  # once in a process: no other test has one
-    example: Any = load("with_opentelemetry")
+    example: Any = load("neighbours/with_opentelemetry")
     store.put_secret("orders/payments", {"api_key": IN_SECRET_STR})
 
     assert example.handler({}, lambda_context()) is True

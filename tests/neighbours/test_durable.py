@@ -48,7 +48,7 @@ def _first_key(store: MemoryStore, payments: Payments) -> None:
 
 def test_the_example(extension: Emulator, payments: Payments, load: Load) -> None:
     """Each step is done once, though the handler runs from its top again after the wait."""
-    result = run(load("durable").handler, {"order_id": 7})
+    result = run(load("neighbours/durable").handler, {"order_id": 7})
 
     assert (result.status, result.result) == (
         InvocationStatus.SUCCEEDED,
@@ -59,7 +59,7 @@ def test_the_example(extension: Emulator, payments: Payments, load: Load) -> Non
 
 def test_a_rotation_is_met_in_the_step(extension: Emulator, store: MemoryStore, payments: Payments, load: Load) -> None:
     """A key that the extension still has is refused once, and fetched anew within the step that met it."""
-    handler = load("durable").handler
+    handler = load("neighbours/durable").handler
     run(handler, {"order_id": 7})
     payments.key = f"{CANARY}-2"
     store.put_secret(NAME, {"api_key": payments.key})
@@ -70,7 +70,7 @@ def test_a_rotation_is_met_in_the_step(extension: Emulator, store: MemoryStore, 
 
 def test_what_cannot_be_resolved_repeats_the_invocation(extension: Emulator, payments: Payments, load: Load) -> None:
     """With the example's decorator a secret that is not to be had is an error of the invocation alone."""
-    handler = load("durable").handler
+    handler = load("neighbours/durable").handler
     repeated: list[str] = []
 
     def invoke(event: Any, context: Any) -> Any:
@@ -90,7 +90,7 @@ def test_what_cannot_be_resolved_repeats_the_invocation(extension: Emulator, pay
 def test_no_secret_is_checkpointed(extension: Emulator, payments: Payments, load: Load) -> None:
     """What the service stores of an execution has results and names, and no value."""
     store = InMemoryExecutionStore()
-    run(load("durable").handler, {"order_id": 7}, store=store)
+    run(load("neighbours/durable").handler, {"order_id": 7}, store=store)
     (execution,) = store.list_all()
     stored = json.dumps(execution.to_json_dict())
 

@@ -40,7 +40,7 @@ def handler(dynamodb: Any, store: MemoryStore, payments: Payments, load: Load) -
     """Give the example's handler, with a key that is valid."""
     payments.key = KEY
     store.put_secret("orders/payments", {"api_key": KEY})
-    return load("idempotent").handler
+    return load("neighbours/idempotent").handler
 
 
 def test_a_repeated_event_asks_for_nothing(handler: Any, extension: Emulator, payments: Payments) -> None:

@@ -88,7 +88,7 @@ def test_threads_of_ones_own(extension: Emulator, store: MemoryStore, load: Load
     """A thread that is given the context ends with the invocation, and not after its own timeout."""
     for shop in ("a", "b"):
         store.put_secret(f"shops/{shop}/key", shop)
-    example = load("threads")
+    example = load("neighbours/threads")
     assert example.handler({"shops": ["a", "b"]}, lambda_context()) == {"a": True, "b": True}
 
     extension.inject(EVERY_FAULT["hang"], times=None)

@@ -89,7 +89,7 @@ def database(server: PostgreSQL, store: MemoryStore) -> Iterator[Database]:
 @pytest.fixture(params=["psycopg", "sqlalchemy"])
 def example(request: pytest.FixtureRequest, database: Database, load: Load) -> Iterator[Any]:
     """Give an example, and close its pool afterwards."""
-    module: Any = load(f"pool_of_{request.param}")
+    module: Any = load(f"neighbours/pool_of_{request.param}")
     yield module
     if request.param == "psycopg":
         module.pool.close()

@@ -14,9 +14,10 @@ from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.faults import EVERY_FAULT
 from lambdasecrets.dev.stores import MemoryStore
 from lambdasecrets.testing import lambda_context
+from tests.examples import run_commands, run_tests
 from tests.neighbours.conftest import Load
 
-APPS = ("with_fastapi", "with_flask")
+FASTAPI, FLASK = "fastapi_mangum/app", "neighbours/with_flask"
 PASSWORD = "canary-19ab"
 
 
@@ -47,7 +48,7 @@ def _values(store: MemoryStore) -> None:
     store.put_parameter("/orders/regions", ["eu-central-1", "eu-west-1"])
 
 
-@pytest.mark.parametrize("app", APPS)
+@pytest.mark.parametrize("app", [FASTAPI, FLASK])
 def test_routes_read_their_secrets(extension: Emulator, load: Load, app: str) -> None:
     """A route behind the adapter has its values."""
     answer = load(app).handler(http_event("/orders/7"), lambda_context())
@@ -57,7 +58,7 @@ def test_routes_read_their_secrets(extension: Emulator, load: Load, app: str) ->
 
 def test_a_plain_route_of_fastapi(extension: Emulator, load: Load) -> None:
     """A route that FastAPI runs in a thread has them too."""
-    assert body_of(load("with_fastapi").handler(http_event("/regions"), lambda_context())) == (
+    assert body_of(load(FASTAPI).handler(http_event("/regions"), lambda_context())) == (
         200,
         ["eu-central-1", "eu-west-1"],
     )
@@ -68,7 +69,7 @@ def add_route(request: pytest.FixtureRequest, load: Load) -> Callable[[Secret], 
     """Give what adds a route `/late` that resolves a secret, each kind of route once; it returns the handler."""
 
     def add(secret: Secret) -> Any:
-        example = load("with_flask" if request.param == "flask" else "with_fastapi")
+        example = load(FLASK if request.param == "flask" else FASTAPI)
 
         async def read_in_loop() -> str:
             return await aresolve(secret, str, timeout=60.0)
@@ -103,20 +104,7 @@ def test_the_invocations_tenant_is_a_routes(extension: Emulator, add_route: Call
     assert (answer["statusCode"], "theirs" in answer["body"]) == (200, True)
 
 
-def test_in_place_of_a_dependency(load: Load) -> None:
-    """FastAPI's own overrides put a value in the place of what a dependency would resolve."""
-    example = load("with_fastapi")
-    example.app.dependency_overrides[example.database] = lambda: example.Database(
-        host="test.internal", username="test", password="test"
-    )
-
-    assert body_of(example.handler(http_event("/orders/7"), None)) == (
-        200,
-        {"order_id": 7, "read_from": "test.internal"},
-    )
-
-
-@pytest.mark.parametrize("app", APPS)
+@pytest.mark.parametrize("app", [FASTAPI, FLASK])
 def test_a_wrong_value_shows_nothing(
     extension: Emulator, store: MemoryStore, load: Load, app: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -130,3 +118,9 @@ def test_a_wrong_value_shows_nothing(
 
     assert answer["statusCode"] == 500
     assert PASSWORD not in caplog.text + answer["body"]
+
+
+def test_the_folder_of_fastapi() -> None:
+    """The example's own tests pass, and what its README says of this library's commands works as it is printed."""
+    assert run_tests("fastapi_mangum") == (0, 3)
+    assert run_commands("fastapi_mangum") == {"invoke": 0, "policy": 0}

@@ -18,18 +18,26 @@ class Database(BaseModel, frozen=True):
     password: SecretStr
 
 
-async def database() -> Database:
-    return await aresolve(Secret("orders/database"), Database)
+class Orders(BaseModel, frozen=True):  # config models, so that `policy` and `check` see what the routes resolve
+    database: Annotated[Database, Secret("orders/database")]
+
+
+class Shipping(BaseModel, frozen=True):
+    regions: Annotated[list[str], Parameter("/orders/regions")]
+
+
+async def get_database() -> Database:
+    return (await aresolve(Orders, max_age=30)).database
 
 
 @app.get("/orders/{order_id}")
-async def order(order_id: int, database: Annotated[Database, Depends(database)]) -> dict[str, Any]:
+async def read_order(order_id: int, database: Annotated[Database, Depends(get_database)]) -> dict[str, Any]:
     return {"order_id": order_id, "read_from": database.host}
 
 
 @app.get("/regions")
-def regions() -> list[str]:  # a plain function, which FastAPI runs in a thread
-    return resolve(Parameter("/orders/regions"), list[str])
+def list_regions() -> list[str]:  # a plain function, which FastAPI runs in a thread
+    return resolve(Shipping, max_age=30).regions
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
