@@ -335,13 +335,12 @@ class _Request:
         connections = self._exchange.connections
         is_first = used not in connections
         number = connections.setdefault(used, len(connections))
-        if response.status_code == REQUEST_TIMEOUT_STATUS and isinstance(used, _Socket):
-            self.is_stale = used.requests > 1
+        if isinstance(used, _Socket):
+            used.has_given = not is_first
+            self.is_stale = response.status_code == REQUEST_TIMEOUT_STATUS and used.requests > 1
         if self.is_stale or response.status_code == CONNECTION_LIMIT_STATUS:
             _retire(response.raw)
         body = self._read_body(response)
-        if not is_first and isinstance(used, _Socket):
-            used.look()  # several answers can have changed places
         return body if isinstance(body, Fault) else Answer(response.status_code, body, number)
 
     def _read_body(self, response: requests.Response) -> bytes | Fault:
@@ -469,10 +468,12 @@ class _Socket(socket.socket):
     Attributes:
         requests: how many it has sent.
         tokens: those of the request that is being sent; see `_Connection.putheader`.
+        has_given: whether it has given another answer to the same exchange.
         is_soiled: whether something has come that was not asked for.
     """
 
     requests = 0
+    has_given = False
     tokens: list[Token]
     is_soiled = False
     _ends = 0.0
@@ -554,9 +555,14 @@ class _Response(http.client.HTTPResponse):
             raise http.client.IncompleteRead(b"")
 
     def _close_conn(self) -> None:
-        """See whether the answer's end is the end of what has come: what is behind it is lost with its buffer."""
+        """See whether the answer's end is the end of what has come: what is behind it is lost with its buffer.
+
+        Here, because the connection goes back with the end: then it can be another thread's already.
+        """
         if self.length == 0 or (self.chunked and not self.chunk_left):
             self.used.look_into(self.fp)
+            if self.used.has_given:
+                self.used.look()  # several answers can have changed places
         cast("Any", super())._close_conn()  # noqa: SLF001 - there is no other place that knows where an answer ends
 
 

@@ -26,7 +26,15 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 
 from lambdasecrets._hiding import Token
 from lambdasecrets._transports.base import Address, Answer, Fault
-from lambdasecrets._transports.requests import _FAULTS, RequestsTransport, _prepare_request, _shut, _Socket, fault_of
+from lambdasecrets._transports.requests import (
+    _FAULTS,
+    RequestsTransport,
+    _Pool,
+    _prepare_request,
+    _shut,
+    _Socket,
+    fault_of,
+)
 from lambdasecrets._wire import TOKEN_HEADER, secret_path
 from lambdasecrets.dev._emulator.http_server import Connection
 from lambdasecrets.dev.emulator import Emulator
@@ -223,6 +231,21 @@ def test_a_body_that_begins_too_late(session: requests.Session) -> None:
         assert exchange(RequestsTransport(session), server.port, ["/"], seconds=SHORT_SECONDS) == {"/": Fault.TIMED_OUT}
         is_over.set()
         until(lambda: not own_threads())
+
+
+def test_a_connection_is_looked_at_before_it_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What follows an answer is looked for while nobody else has the connection: another would wait on it."""
+    steps: list[str] = []
+
+    def note(kind: type, name: str) -> None:
+        method = getattr(kind, name)
+        monkeypatch.setattr(kind, name, lambda *args: (steps.append(name), method(*args))[1])
+
+    note(_Socket, "look")
+    note(_Pool, "_put_conn")
+    with serving(echo) as server:
+        exchange(RequestsTransport(), server.port, ["/1", "/2"])
+    assert steps == ["_put_conn", "look", "_put_conn"]
 
 
 def own_threads() -> list[str]:
