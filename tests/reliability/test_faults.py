@@ -73,6 +73,12 @@ def test_a_fault_ends_as_the_table_says(cell: Cell) -> None:
     assert off_the_table(cell, Seen(seen.outcome, seen.attempts, 0.0, seen.leaks)) == ""
 
 
+def test_aws_serves_where_the_error_is_transient() -> None:
+    """What the server cannot serve AWS gives, where it is asked after it."""
+    cell = Cell("hang", lasts=True, moment="first", server="agent", transport="lean", aws="fallback")
+    assert expected(cell).outcome == "value"
+
+
 def test_a_stale_value_serves_where_the_error_is_transient() -> None:
     """After a value was held, a transient error comes to `stale`; any other stays what it is."""
     transient, permanent = (

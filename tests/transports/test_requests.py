@@ -239,7 +239,12 @@ def test_a_connection_is_looked_at_before_it_is_given_back(monkeypatch: pytest.M
 
     def note(kind: type, name: str) -> None:
         method = getattr(kind, name)
-        monkeypatch.setattr(kind, name, lambda *args: (steps.append(name), method(*args))[1])
+
+        def step(*args: object) -> object:
+            steps.append(name)
+            return method(*args)
+
+        monkeypatch.setattr(kind, name, step)
 
     note(_Socket, "look")
     note(_Pool, "_put_conn")
