@@ -61,6 +61,7 @@ _PACKAGES = frozenset(
     {"lambdasecrets", "requests", "urllib3", "http", "email", "socket", "select", "selectors", "gevent", "eventlet"}
 )
 """Where the errors of a connection are raised: here, in the libraries below, or in what takes the sockets' place."""
+_HTTP_PACKAGES = frozenset({"urllib3", "http"})
 
 
 class RequestsTransport:
@@ -316,6 +317,11 @@ class _Request:
         except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             foreign = self._foreign(error)
             fault = fault_of(error)
+        except (ValueError, OverflowError) as error:
+            # http.client takes a negative size of a chunk for a number, and fails when it reads so much.
+            if not is_raised_by(error, _HTTP_PACKAGES):
+                raise
+            foreign, fault = None, Fault.GARBLED
         return foreign or (Fault.LOST if self._has_begun and fault is Fault.RESET else fault)
 
     def _prepare(self) -> requests.PreparedRequest:
@@ -551,7 +557,7 @@ class _Response(http.client.HTTPResponse):
         while self.status in _INFORMATIONAL:  # it passes over 100 only
             self.headers = cast("Any", None)
             super().begin()
-        if self.msg.defects:
+        if self.msg.defects or self.msg.get_payload():
             raise http.client.IncompleteRead(b"")
 
     def _close_conn(self) -> None:

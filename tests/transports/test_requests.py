@@ -6,6 +6,7 @@ import errno
 import http.client
 import inspect
 import io
+import logging
 import os
 import socket
 import subprocess
@@ -231,6 +232,27 @@ def test_a_body_that_begins_too_late(session: requests.Session) -> None:
         assert exchange(RequestsTransport(session), server.port, ["/"], seconds=SHORT_SECONDS) == {"/": Fault.TIMED_OUT}
         is_over.set()
         until(lambda: not own_threads())
+
+
+@pytest.mark.parametrize(
+    "cut", [b"A: b\r\n\r canary\r\n", b"A: b\r\r\n canary\r\n", b"canary\r\n", b"A: b\r\ncanary\r\n"]
+)
+def test_no_log_shows_what_is_no_header(caplog: pytest.LogCaptureFixture, cut: bytes) -> None:
+    """A head that others would read past is no answer: urllib3 would log what it makes nothing of."""
+    caplog.set_level(logging.DEBUG)
+    with serving(repeating(b"HTTP/1.1 200 OK\r\n" + cut + b"Content-Length: 2\r\n\r\n{}")) as server:
+        assert exchange(RequestsTransport(), server.port, ["/"]) == {"/": Fault.LOST}
+    assert "canary" not in caplog.text
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+@pytest.mark.parametrize("size", [b"-5", b"-" + b"f" * 40])
+def test_a_chunk_of_less_than_nothing(size: bytes, is_own: bool) -> None:
+    """A size that `http.client` takes for a number, and fails on with a ValueError, is no HTTP."""
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with serving(repeating(head + size + b"\r\nhello\r\n0\r\n\r\n")) as server, requests.Session() as session:
+        transport = RequestsTransport() if is_own else RequestsTransport(session)
+        assert exchange(transport, server.port, ["/"]) == {"/": Fault.GARBLED}
 
 
 def test_a_connection_is_looked_at_before_it_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
