@@ -121,7 +121,7 @@ def _ask_handler(model: Any, context: Context, options: Mapping[str, Any]) -> An
     def handler(event: object, context: object, *, wanted: Any) -> Any:
         return _log_in(wanted, options)
 
-    handler.__annotations__["wanted"] = model
+    handler.__annotations__ = {**handler.__annotations__, "wanted": model}
     return inject_secrets(**options)(handler)(None, context)
 
 
@@ -129,7 +129,7 @@ def _ask_async_handler(model: Any, context: Context, options: Mapping[str, Any])
     async def handler(event: object, context: object, *, wanted: Any) -> Any:
         return _log_in(wanted, options)
 
-    handler.__annotations__["wanted"] = model
+    handler.__annotations__ = {**handler.__annotations__, "wanted": model}
     return asyncio.run(inject_secrets(**options)(handler)(None, context))
 
 
