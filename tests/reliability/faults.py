@@ -135,8 +135,9 @@ _LATE = _in_time("DeadlineExceededError", 1, 1)
 _REJECTED = _at_once("TokenRejectedError", 2)
 _FAILING = _in_time("ServerError", 2)
 _NONSENSE = _at_once("ProtocolError", 1)
-_FLOODED = _NONSENSE if hasattr(http.client, "_MAXINTERIMRESPONSES") else _LATE
-"""The newest Pythons read a hundred informational answers at the most."""
+_HAS_LIMITS = hasattr(http.client, "_MAXINTERIMRESPONSES")
+"""The newest Pythons read a hundred informational answers, and as many trailers, at the most."""
+_FLOODED = _NONSENSE if _HAS_LIMITS else _LATE
 
 ANSWER_TABLE: Mapping[str, tuple[Expected, Expected]] = {
     # fault: (where it happens once, where it lasts)
@@ -172,7 +173,7 @@ ANSWER_TABLE: Mapping[str, tuple[Expected, Expected]] = {
     "tiny-chunks": (_value(), _value()),
     "informational-flood": (_FLOODED, _FLOODED),
     "chunk-flood": (_LATE, _LATE),
-    "trailer-flood": (_LATE, _LATE),
+    "trailer-flood": (_FLOODED, _FLOODED),
 }
 """DESIGN's table of answers, for every fault of the server."""
 
@@ -180,7 +181,10 @@ LEAN_TABLE: Mapping[str, tuple[Expected, Expected]] = {
     **ANSWER_TABLE,
     "informational-flood": (_LATE, _LATE),
     # What the lean transport does not understand it asks again, of `requests`.
-    "trailer-flood": (_value(2, 2, REMAINING_SECONDS), _in_time("DeadlineExceededError", 2, 2)),
+    "trailer-flood": (
+        _value(2, 2, REMAINING_SECONDS),
+        _at_once("ProtocolError", 2) if _HAS_LIMITS else _in_time("DeadlineExceededError", 2, 2),
+    ),
 }
 
 _NO_TOKEN = _in_time("CredentialsUnavailableError", 0, 0)
