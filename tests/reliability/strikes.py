@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -59,7 +60,10 @@ def _raising(error: type[BaseException]) -> Strike:
 def _fork(asking: Asking, context: Context, _emulator: Emulator) -> tuple[str, bool]:
     """Ask in a child of this process, which has inherited its connections, then in this process."""
     receiving, sending = os.pipe()
-    child = os.fork()
+    with warnings.catch_warnings():
+        # Of a fork beside threads, the emulator's here: that it goes well is what is to be seen.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
     if not child:  # pragma: no cover - measured here, not in the child
         try:
             outcome, leaks = asking.ask(context)
