@@ -16,7 +16,7 @@ from tests.reliability.hostile import HOSTILE_FAULTS
 from tests.reliability.strikes import STRIKES
 from tests.reliability.ways import WAYS
 
-SHORT_SECONDS = 0.6
+SHORT_SECONDS = 1.0
 CELLS = faults.every_cell()
 
 
