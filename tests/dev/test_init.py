@@ -264,7 +264,7 @@ def test_standard_output() -> None:
     code, out, err = run("app.py", "--secrets", "-")
 
     assert (code, out.splitlines()[-1], err) == (0, '"/a" = 0 # int, a of app.py:handler', "")
-    assert [path.name for path in Path().glob("*.*")] == ["app.py"]
+    assert [path.name for path in Path().iterdir() if path.name != "__pycache__"] == ["app.py"]
 
 
 def test_the_file_of_the_project() -> None:

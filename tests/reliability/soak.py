@@ -501,8 +501,7 @@ def size() -> Size:
 
 
 LEGS = (
-    # What the process holds moves by 3 MiB either way, and stays so over 220,000 invocations.
-    Leg("extension", "lean", 100_000, 240.0, growth=6 * _MIB),
+    Leg("extension", "lean", 100_000, 240.0),
     # With more threads they wait for Python's lock more than for the server: each lane of a batch is one beside.
     Leg("agent", "requests", 25_000, 240.0, threads=8),
     Leg("snapstart", "session", 10_000, 180.0),
