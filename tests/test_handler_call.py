@@ -78,6 +78,16 @@ def make_handler(database: Database, **options: Any) -> Any:
     return handler
 
 
+def make_coroutine(database: Database) -> Any:
+    """Make an async handler that logs in with the secret."""
+
+    @inject_secrets(retry_on=(LoginError,), timeout=SECONDS)
+    async def handler(event: Any, context: Any, *, password: Annotated[str, Secret("db")]) -> str:
+        return database.log_in(password)
+
+    return handler
+
+
 # --- The version on trial -----------------------------------------------------------------------------------------
 
 
@@ -124,11 +134,7 @@ def test_a_value_on_trial_that_does_not_help_is_dropped(server: Emulator, store:
 def test_a_coroutine_whose_value_on_trial_does_not_help(server: Emulator, store: MemoryStore) -> None:
     """An async handler is refused with the first exception, too."""
     database = Database("locked")
-
-    @inject_secrets(retry_on=(LoginError,), timeout=SECONDS)
-    async def handler(event: Any, context: Any, *, password: Annotated[str, Secret("db")]) -> str:
-        return database.log_in(password)
-
+    handler = make_coroutine(database)
     store.put_secret("db", "second", version_id="v2", stages=ON_TRIAL)
     with pytest.raises(LoginError):
         asyncio.run(handler({}, None))
@@ -368,11 +374,7 @@ def test_an_awaitable_that_fails_on_trial(server: Emulator, store: MemoryStore) 
 def test_a_coroutine_with_a_value_on_trial(server: Emulator, store: MemoryStore) -> None:
     """Coroutines have the same second run: a trial that helps is kept, one that does not is dropped."""
     database = Database("second")
-
-    @inject_secrets(retry_on=(LoginError,), timeout=SECONDS)
-    async def handler(event: Any, context: Any, *, password: Annotated[str, Secret("db")]) -> str:
-        return database.log_in(password)
-
+    handler = make_coroutine(database)
     store.put_secret("db", "second", version_id="v2", stages=ON_TRIAL)
     assert [asyncio.run(handler({}, None)) for _ in range(2)] == ["second"] * 2
     database.password = "none of them"

@@ -215,17 +215,15 @@ def test_says_at_debug_where_a_foreign_error_was_raised(
     ]
 
 
-def test_an_interrupt_while_it_is_cleaned(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_while_it_is_cleaned(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """What a signal's handler raises in the midst of it goes on, and carries no frame of the library."""
 
     class Interrupting(logging.Handler):
         def handle(self, record: logging.LogRecord) -> bool:
             raise KeyboardInterrupt
 
-    logger = logging.getLogger("lambdasecrets")
-    monkeypatch.setattr(logger, "handlers", [Interrupting()])
-    monkeypatch.setattr(logger, "level", logging.DEBUG)
-    logger.manager._clear_cache()  # type: ignore[attr-defined]
+    caplog.set_level(logging.DEBUG, "lambdasecrets")
+    monkeypatch.setattr(logging.getLogger("lambdasecrets"), "handlers", [Interrupting()])
     inner = raise_inside(ValueError())
     with pytest.raises(KeyboardInterrupt) as caught:
         clean_error(inner)

@@ -62,6 +62,7 @@ _PACKAGES = frozenset(
 )
 """Where the errors of a connection are raised: here, in the libraries below, or in what takes the sockets' place."""
 _HTTP_PACKAGES = frozenset({"urllib3", "http"})
+"""Where an answer is taken apart."""
 
 
 class RequestsTransport:
@@ -321,7 +322,7 @@ class _Request:
             # http.client takes a negative size of a chunk for a number, and fails when it reads so much.
             if not is_raised_by(error, _HTTP_PACKAGES):
                 raise
-            foreign, fault = None, Fault.GARBLED
+            foreign, fault = self._foreign(error), Fault.GARBLED
         return foreign or (Fault.LOST if self._has_begun and fault is Fault.RESET else fault)
 
     def _prepare(self) -> requests.PreparedRequest:
