@@ -598,17 +598,22 @@ def run(leg: Leg, seed: int = 1) -> Figures:
 
     with server(leg, seed) as (environment, stop):
         before = size()
-        with watched_logs() as log, Metronome() as metronome:
-            # The client knows the server's TTL from the environment, as in Lambda: it decides how a wave is sent.
-            ttl = dict.fromkeys(("SECRETS_MANAGER_TTL", "SSM_PARAMETER_STORE_TTL"), str(TTL_SECONDS))
-            with client_of({**environment, **ttl}, leg.transport), ThreadPoolExecutor(leg.threads) as pool:
+        # The client knows the server's TTL from the environment, as in Lambda: it decides how a wave is sent.
+        ttl = dict.fromkeys(("SECRETS_MANAGER_TTL", "SSM_PARAMETER_STORE_TTL"), str(TTL_SECONDS))
+        # To the very end: a thread that is late logs, too.
+        with watched_logs() as log:
+            with (
+                Metronome() as metronome,
+                client_of({**environment, **ttl}, leg.transport),
+                ThreadPoolExecutor(leg.threads) as pool,
+            ):
                 done = [pool.submit(work, tally, Random(seed + at)) for at, tally in enumerate(tallies)]  # noqa: S311
                 warm = _watched(leg, tallies, lambda: all(future.done() for future in done))
                 end = size()
                 for future in done:
                     future.result()
-        time.sleep(IDLE_SECONDS + _LOOK_SECONDS)  # the library's own threads end when there is nothing to do
-        closed = size()
+            time.sleep(IDLE_SECONDS + _LOOK_SECONDS)  # the library's own threads end when there is nothing to do
+            closed = size()
         played = stop()
     total = Tally()
     for tally in tallies:

@@ -17,6 +17,7 @@ from tests.reliability.strikes import STRIKES
 from tests.reliability.ways import WAYS
 
 SHORT_SECONDS = 1.0
+_LOAD_SECONDS = 30.0
 CELLS = faults.every_cell()
 
 
@@ -65,6 +66,13 @@ def test_every_square_is_a_cell() -> None:
     assert len(CELLS) == len(set(CELLS))
 
 
+@pytest.fixture(scope="module")
+def _boto3_is_loaded() -> None:
+    """Load what asks AWS: while coverage is measured beside others, it takes a process longer than a cell has."""
+    faults.run(FROM_AWS[0], _LOAD_SECONDS)
+
+
+@pytest.mark.usefixtures("_boto3_is_loaded")
 @pytest.mark.parametrize("cell", [*SAMPLE, *FROM_AWS], ids=str)
 def test_a_fault_ends_as_the_table_says(cell: Cell) -> None:
     """A fault that lasts has the outcome and the number of attempts that the table of answers gives it."""
