@@ -36,6 +36,7 @@ class BatchSlot:
         self, slot: Slot, declaration: Secret | Parameter, subject: Subject, path: str, reader: Reader
     ) -> None:
         self.slot, self.declaration, self.subject, self.path, self.reader = slot, declaration, subject, path, reader
+        self.key = declaration.key
 
 
 class Batch:

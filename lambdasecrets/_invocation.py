@@ -65,10 +65,8 @@ class Invocation:
             function_arn = getattr(context, "invoked_function_arn", None)
             self.function_arn = function_arn if isinstance(function_arn, str) else None
 
-    def inherit(self, outer: Invocation | None) -> None:
+    def inherit(self, outer: Invocation) -> None:
         """Take from the invocation around this one what the own context does not say."""
-        if outer is None:
-            return
         if self.ends == inf and not outer.has_ended:
             self.ends = outer.ends
         if self.tenant_id is None:
@@ -102,7 +100,8 @@ def find_invocation(context: object = None) -> Invocation:
     if context is None and outer is not None:
         return outer
     found = Invocation(context)
-    found.inherit(outer)
+    if outer is not None:
+        found.inherit(outer)
     return found
 
 
@@ -117,9 +116,10 @@ class Scope:
 
     def __init__(self, context: object) -> None:
         self.invocation = Invocation(context)
-        self.invocation.inherit(_CURRENT.get())
-        self._tokens: list[Token[Invocation | None]] = []
-        self.enter()
+        outer = _CURRENT.get()
+        if outer is not None:
+            self.invocation.inherit(outer)
+        self._tokens: list[Token[Invocation | None]] = [_CURRENT.set(self.invocation)]
 
     def enter(self) -> None:
         """Make the invocation the current one here."""

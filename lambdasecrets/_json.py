@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
@@ -26,30 +26,33 @@ class JsonFault(NamedTuple):
 
 def parse_json(text: str | bytes) -> Json:
     """Parse JSON of a value. What is no JSON reads as None, as `null` does; `find_fault` tells them apart."""
-    # Without pydantic's cache of short strings: it would keep values for as long as the process lives.
-    return _parse(text, "none")
+    try:
+        # Without pydantic's cache of short strings: it would keep values for as long as the process lives.
+        parsed: Json = from_json(text, cache_strings="none")
+    except _NO_JSON:
+        return None
+    return parsed
 
 
 def parse_object(text: str | bytes) -> dict[str, Any]:
     """Parse a JSON object of a server. What is none reads as an object without members."""
-    # The names are the protocol's own: the same at every invocation, and no secret.
-    content = _parse(text, "keys")
+    try:
+        # The names are the protocol's own: the same at every invocation, and no secret.
+        content: Json = from_json(text, cache_strings="keys")
+    except _NO_JSON:
+        return {}
     return content if isinstance(content, dict) else {}
 
 
-def _parse(text: str | bytes, cached: Literal["keys", "none"]) -> Json:
-    try:
-        parsed: Json = from_json(text, cache_strings=cached)
-    except (ValueError, TypeError):  # a TypeError: a lone surrogate, which Python's own JSON lets through
-        return None
-    return parsed
+_NO_JSON = (ValueError, TypeError)
+"""What pydantic raises. A TypeError: for a lone surrogate, which Python's own JSON lets through."""
 
 
 def find_fault(text: str | bytes) -> JsonFault | None:
     """Say what keeps a text from being JSON, and where. None: it is JSON."""
     try:
         from_json(text, cache_strings="none")
-    except (ValueError, TypeError) as error:
+    except _NO_JSON as error:
         found = re.fullmatch(r"(.*) at line (\d+) column (\d+)", str(error))
         return JsonFault(found[1], int(found[2]), int(found[3])) if found else JsonFault("", 1, 1)
     return None

@@ -75,16 +75,9 @@ class SourcedValue(NamedTuple):
     age: float = 0.0
 
 
-class Fingerprint(NamedTuple):
-    """What tells one value from another without holding it: a version can stay the same under another text.
-
-    Attributes:
-        version: the value's own.
-        digest: of its content, keyed with random bytes of this process.
-    """
-
-    version: str
-    digest: bytes
+Fingerprint = bytes
+"""What tells one value from another without holding it: a digest of its content, keyed with random bytes of this
+process, and its version. A version can stay the same under another text."""
 
 
 class _NewerValue:
@@ -178,13 +171,17 @@ class Memory:
             By path, a value that is fresh, or None for an optional one whose absence is remembered.
         """
         found: dict[str, SourcedValue] = {}
-        self._forget_expired(moment)
+        due = self._next_expiry
+        if due is not None and (moment.monotonic > due.monotonic or moment.wall > due.wall):
+            self._forget_expired(moment)
         for request in requests:
             entry = self._entries.get(request.path)
-            sourced = None if entry is None else _use_again(entry, request, fresh, moment, from_aws=from_aws)
+            if entry is None or not (fresh or from_aws or entry.absent_at):
+                continue
+            sourced = _use_again(entry, request, fresh, moment, from_aws=from_aws)
             if sourced is not None:
                 found[request.path] = sourced
-                self._find(request.path)
+                self._mark_used(request.path)
         return found
 
     def has_seen(self, request: Request, moment: Moment) -> bool:
@@ -193,18 +190,25 @@ class Memory:
 
     def are_likely_cached(self, requests: Sequence[Request], moment: Moment) -> bool:
         """Tell whether the server was asked for each of them within its own TTL."""
-        ttls = {is_secret: _read_ttl(is_secret=is_secret) for is_secret in (True, False)}
+        ttls: dict[bool, float] = {}
+        at, age = moment, 0.0
         for request in requests:
             entry = self._entries.get(request.path)
             kept = None if entry is None else entry.kept
-            if kept is None or moment.since(kept.at) >= ttls[request.is_secret]:
+            if kept is None:
+                return False
+            if kept.at is not at:  # what came together has the same moment
+                at, age = kept.at, moment.since(kept.at)
+            if request.is_secret not in ttls:
+                ttls[request.is_secret] = _read_ttl(is_secret=request.is_secret)
+            if age >= ttls[request.is_secret]:
                 return False
         return True
 
     def make_fingerprint(self, raw: RawValue) -> Fingerprint:
         """Make what tells a value from another one."""
         content = raw.binary if raw.text is None else raw.text.encode()
-        return Fingerprint(raw.version, self._digest(content or b"").digest())
+        return self._digest(content or b"").digest() + raw.version.encode()
 
     def record(self, request: Request, fetched: Fetched, ages: Ages, moment: Moment) -> SourcedValue | ResolutionError:
         """Take note of the server's answer; give what it comes to: a value, the last good one, the default, an error.
@@ -218,7 +222,9 @@ class Memory:
         entry = self._touch(request)
         if not isinstance(fetched, RawValue):
             return self._record_failure(entry, request, fetched, ages, moment)
-        newest, fingerprint = self._choose_newest(entry, fetched, moment)
+        newest, fingerprint = fetched, self.make_fingerprint(fetched)
+        if entry.newer is not None:
+            newest, fingerprint = _choose_newest(entry, entry.newer, fetched, fingerprint, moment)
         entry.from_aws = None
         return self._keep(entry, newest, fingerprint, ages=ages, moment=moment, source="server")
 
@@ -292,19 +298,6 @@ class Memory:
             _log.warn(_DEFAULT_USED, request.subject)
         return SourcedValue(None, "default")
 
-    def _choose_newest(self, entry: _CacheEntry, raw: RawValue, moment: Moment) -> tuple[RawValue, Fingerprint]:
-        """Overrule a cache's answer that is known to be replaced. Anything else ends what overruled it."""
-        fingerprint, newer = self.make_fingerprint(raw), entry.newer
-        if newer is None:
-            return raw, fingerprint
-        if not moment.is_within(entry.ttl, newer.at):
-            entry.newer = None
-        elif fingerprint in newer.replaced:
-            return newer.raw, newer.fingerprint
-        elif fingerprint != newer.fingerprint:
-            entry.newer = None
-        return raw, fingerprint
-
     def _forget_absences(self, changed: _CacheEntry) -> None:
         """When a secret's version changes, its labels move: what had no value may have one now."""
         if changed.secret is not None:
@@ -312,20 +305,20 @@ class Memory:
                 if entry.secret == changed.secret:
                     entry.absent_at = None
 
-    def _find(self, path: str) -> _CacheEntry | None:
-        """Give the entry of a path as the one used last."""
-        try:
+    def _mark_used(self, path: str) -> None:
+        """Make the entry of a path the one used last."""
+        with suppress(KeyError):  # let go by another thread
             self._entries.move_to_end(path)
-        except KeyError:  # unknown, or let go by another thread
-            return None
-        return self._entries.get(path)
 
     def _touch(self, request: Request) -> _CacheEntry:
-        """Give the entry of a path; a new one may take the place of the one used longest ago."""
-        entry = self._find(request.path)
-        if entry is None:
+        """Give the entry of a path, as the one used last; a new one may take the place of the one used longest ago."""
+        path = request.path
+        try:
+            entry = self._entries[path]
+            self._entries.move_to_end(path)
+        except KeyError:  # unknown, or let go by another thread
             secret = (request.declaration.name, request.role_arn) if request.is_secret else None
-            entry = self._entries.setdefault(request.path, _CacheEntry(secret))
+            entry = self._entries.setdefault(path, _CacheEntry(secret))
             if len(self._entries) > MOST_NAMES:
                 with suppress(KeyError):
                     self._entries.popitem(last=False)
@@ -338,9 +331,6 @@ class Memory:
 
     def _forget_expired(self, moment: Moment) -> None:
         """Let go of what is too old to be used: a frozen process does nothing by itself, so that a resolve does it."""
-        due = self._next_expiry
-        if due is None or (moment.monotonic <= due.monotonic and moment.wall <= due.wall):
-            return
         self._next_expiry = None
         left = min((entry.forget_expired(moment) for entry in tuple(self._entries.values())), default=inf)
         if left < inf:
@@ -365,6 +355,19 @@ def _use_again(
     if request.is_optional and absent_at is not None and moment.is_within(ABSENCE_SECONDS, absent_at):
         return SourcedValue(None, "default")
     return None
+
+
+def _choose_newest(
+    entry: _CacheEntry, newer: _NewerValue, raw: RawValue, fingerprint: Fingerprint, moment: Moment
+) -> tuple[RawValue, Fingerprint]:
+    """Overrule a cache's answer that is known to be replaced. Anything else ends what overruled it."""
+    if not moment.is_within(entry.ttl, newer.at):
+        entry.newer = None
+    elif fingerprint in newer.replaced:
+        return newer.raw, newer.fingerprint
+    elif fingerprint != newer.fingerprint:
+        entry.newer = None
+    return raw, fingerprint
 
 
 def _was_seen(entry: _CacheEntry | None, moment: Moment) -> bool:

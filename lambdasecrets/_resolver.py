@@ -422,7 +422,7 @@ class Resolver:
                 else:
                     if memory is not None and item.path not in fingerprints:
                         fingerprints[item.path] = memory.make_fingerprint(raw)
-                    value = item.reader.read(raw, item.declaration.key, item.subject)
+                    value = item.reader.read(raw, item.key, item.subject)
             read[item.slot.path] = value
             if isinstance(value, ResolutionError):
                 # By identity: one failed request stands for every declaration that wanted it.

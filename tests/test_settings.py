@@ -323,3 +323,17 @@ def test_a_token_that_no_file_has(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     monkeypatch.setenv("AWS_TOKEN", f"file://{path}")
     with pytest.raises(SettingError, match=r"^Cannot use AWS_TOKEN as it is set"):
         _settings.read_credential("AWS_TOKEN")
+
+
+def test_variables_are_read_from_whatever_stands_for_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test may put a dictionary in the place of `os.environ`; what is set later is seen, what is unset too."""
+    monkeypatch.setenv("LAMBDASECRETS_TIMEOUT", "3")
+    assert read_limits(Options()).timeout == 3
+    monkeypatch.setenv("LAMBDASECRETS_TIMEOUT", "4")
+    assert read_limits(Options()).timeout == 4
+    monkeypatch.delenv("LAMBDASECRETS_TIMEOUT")
+    assert read_limits(Options()).timeout == 5
+    monkeypatch.setattr(os, "environ", {"LAMBDASECRETS_TIMEOUT": "6"})
+    assert read_limits(Options()).timeout == 6
+    monkeypatch.setattr(os, "environ", {})
+    assert read_limits(Options()).timeout == 5

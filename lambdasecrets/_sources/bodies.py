@@ -16,12 +16,12 @@ def read_secret(content: dict[str, Any]) -> RawValue | None:
     from_agent = "ResultMetadata" not in content
     if not isinstance(version, str):
         return None
-    stages = content.get("VersionStages")
+    name, arn, stages = content.get("Name"), content.get("ARN"), content.get("VersionStages")
     identity = Identity(
-        _read_text(content, "Name"),
-        _read_text(content, "ARN"),
+        name if isinstance(name, str) else None,
+        arn if isinstance(arn, str) else None,
         version,
-        tuple(cast("list[str]", stages)) if isinstance(stages, list) else (),
+        tuple(stages) if isinstance(stages, list) else (),  # pyright: ignore[reportUnknownArgumentType]
     )
     if isinstance(text, str) and binary is None:
         return RawValue(text, None, version, from_agent=from_agent, identity=identity)

@@ -17,7 +17,7 @@ from lambdasecrets._sources.answers import (
     make_late_error,
     read_answer,
 )
-from lambdasecrets._sources.request import Match, RawValue, compare
+from lambdasecrets._sources.request import Match, RawValue
 from lambdasecrets._transports.base import Address, Answer, Fault
 from lambdasecrets.errors import (
     CredentialsUnavailableError,
@@ -221,35 +221,45 @@ class _Exchange:
     def _read_batch(
         self, due: Sequence[Request], answers: Mapping[str, Answer | Fault | ResolutionError]
     ) -> list[Request]:
-        """Settle what is certain; give what is to be asked alone.
+        """Settle what is certain; give what is to be asked alone."""
+        others: dict[Request, Verdict] = {}
+        for request in due:
+            verdict = read_answer(request, answers[request.path], self._deadline)
+            if (
+                isinstance(verdict, RawValue)
+                and verdict.identity is not None
+                and self._is_of(request, verdict.identity)
+            ):
+                self._take(request, verdict)
+            else:
+                others[request] = verdict
+        return self._read_others(others, answers) if others else []
+
+    def _read_others(
+        self, verdicts: Mapping[Request, Verdict], answers: Mapping[str, Answer | Fault | ResolutionError]
+    ) -> list[Request]:
+        """Settle, of what is no value that says whose it is, what is certain; give what is to be asked alone.
 
         Where one answer of a connection is another request's, what does not say whose it is can be another's too.
         """
-        verdicts = {request.path: read_answer(request, answers[request.path], self._deadline) for request in due}
+        mixed = {it.connection for it in answers.values() if isinstance(it, Answer) and not it.certain}
+        mixed |= {
+            answer.connection
+            for request, verdict in verdicts.items()
+            if _has_identity(verdict) and isinstance(answer := answers[request.path], Answer)
+        }
         doubtful: list[Request] = []
-        mixed: set[int] = set()
-        for request in due:
+        for request, verdict in verdicts.items():
             answer = answers[request.path]
-            if isinstance(answer, Answer):
-                is_right = self._is_of(request, verdicts[request.path])
-                if not is_right:
-                    doubtful.append(request)
-                if not (is_right and answer.certain):
-                    mixed.add(answer.connection)
-        for request in due:
-            answer, verdict = answers[request.path], verdicts[request.path]
-            if request in doubtful:
-                continue
-            if mixed and isinstance(answer, Answer) and answer.connection in mixed and not _has_identity(verdict):
+            if isinstance(answer, Answer) and answer.connection in mixed:
                 doubtful.append(request)
             else:
                 self._settle(request, verdict)
         return doubtful
 
-    def _is_of(self, request: Request, verdict: Verdict) -> bool:
-        if not isinstance(verdict, RawValue) or verdict.identity is None:
-            return True
-        match = compare(request.declaration, verdict.identity)
+    def _is_of(self, request: Request, identity: Identity) -> bool:
+        """Tell whether an answer is about what was asked for."""
+        match = request.compare(identity)
         return match is Match.SAME or (match is Match.SPELLING and request.path in self._server.habits)
 
     def _ask_alone(self, requests: Sequence[Request]) -> None:
@@ -260,9 +270,9 @@ class _Exchange:
             self._settle(request, self._judge_alone(request, verdict))
 
     def _judge_alone(self, request: Request, verdict: Verdict) -> Verdict:
-        if self._is_of(request, verdict):
+        if not isinstance(verdict, RawValue) or verdict.identity is None or self._is_of(request, verdict.identity):
             return verdict
-        if isinstance(verdict, RawValue) and verdict.identity and _is_spelling(request, verdict.identity):
+        if request.compare(verdict.identity) is Match.SPELLING:
             self._server.learn_habit(request.path)
             return verdict
         self._server.is_agent = None
@@ -282,13 +292,22 @@ class _Exchange:
             if error is None:
                 return
             verdict = error
+        elif isinstance(verdict, RawValue):
+            self._take(request, verdict)
+            return
         elif path in self._pending:
             verdict = self._pending[path].conclude(verdict, self._deadline)
-        if isinstance(verdict, RawValue) and request.is_secret:
-            self._server.answers_as_agent = verdict.from_agent
-        self._has_failed = self._has_failed or not isinstance(verdict, RawValue)
+        self._has_failed = True
         self._done[path] = verdict
         self._pending.pop(path, None)
+
+    def _take(self, request: Request, raw: RawValue) -> None:
+        """Take note of a value."""
+        if request.is_secret:
+            self._server.answers_as_agent = raw.from_agent
+        self._done[request.path] = raw
+        if self._pending:
+            self._pending.pop(request.path, None)
 
     def _make_pending(self, request: Request) -> PendingRequest:
         pending = PendingRequest(request, self._server.address.port, self._began, was_seen=self._has_seen(request))
@@ -298,10 +317,6 @@ class _Exchange:
 
 def _has_identity(verdict: Verdict) -> bool:
     return isinstance(verdict, RawValue) and verdict.identity is not None
-
-
-def _is_spelling(request: Request, identity: Identity) -> bool:
-    return compare(request.declaration, identity) is Match.SPELLING
 
 
 def _wait_for_next(pending: Collection[PendingRequest]) -> list[Request]:

@@ -50,6 +50,24 @@ class Request:
         self.is_secret: bool = isinstance(declaration, Secret)
         self.role_arn: str | None = declaration.role_arn if isinstance(declaration, Secret) else None
         self.is_undecrypted: bool = isinstance(declaration, Parameter) and not declaration.decrypt
+        # What an answer says that is plainly this one's; a look at each of them takes ten calls.
+        self._plain_name, self._plain_stage = _find_plain_identity(declaration)
+
+    def compare(self, seen: Identity) -> Match:
+        """Compare what this names with what its answer says of itself."""
+        is_plain = seen.name is not None and seen.name == self._plain_name and not seen.selector
+        if is_plain and (self._plain_stage is None or self._plain_stage in seen.stages):
+            return Match.SAME
+        return compare(self.declaration, seen)
+
+
+def _find_plain_identity(declaration: Secret | Parameter) -> tuple[str | None, str | None]:
+    """Give the name and the stage that say all of a declaration; no name where it says more."""
+    if isinstance(declaration, Secret):
+        is_plain = declaration.version_id is None and declaration.role_arn is None
+        return (declaration.name, declaration.version_stage or _CURRENT) if is_plain else (None, None)
+    is_plain = declaration.version is None and declaration.label is None and ":" not in declaration.name
+    return (declaration.name if is_plain else None), None
 
 
 class Identity(NamedTuple):
