@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from lambdasecrets import _settings, _wire
+from lambdasecrets import _settings
 from lambdasecrets._declarations import Parameter, Secret, VariableFault, bind, describe
 from lambdasecrets._parsing import Assembler, Reader, assembler, field_reader, reader
 from lambdasecrets._signature import Config, Node, Plan, Slot, is_settings, key_of_field, slots
+from lambdasecrets._sources.forms import make_form
 from lambdasecrets._sources.request import Request
 from lambdasecrets.errors import (
     InvalidValueError,
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _MOST_BATCHES = 16
-_PENDING = "AWSPENDING"
 _Failure = tuple[Slot, VariableFault]
 ABSENT = object()
 """In the place of a value that does not exist, so that its default applies."""
@@ -48,11 +48,10 @@ class Batch:
 
     def make_pending(self, request: Request) -> Request | None:
         """Give the request for the version on trial of a secret that is declared without version or stage."""
-        secret = request.declaration
-        if not isinstance(secret, Secret) or secret.version_id or secret.version_stage:
+        pending = request.form.make_pending()
+        if pending is None:
             return None
-        pending = Secret(secret.name, version_stage=_PENDING, role_arn=secret.role_arn, literal=True)
-        return Request(_make_path(pending), pending, request.subject, is_optional=True)
+        return Request(make_form(pending).make_path(), pending, request.subject, is_optional=True)
 
 
 class CompiledPlan:
@@ -191,7 +190,7 @@ def _join(owner: str, pairs: Sequence[tuple[Slot, Any]], readers: Mapping[tuple[
             value,
             declaration,
             _subject(owner, [value], describe(value.declaration, declaration)),
-            _make_path(declaration),
+            make_form(declaration).make_path(),
             readers[value.path],
         )
         for value, declaration in pairs
@@ -213,11 +212,3 @@ def _join(owner: str, pairs: Sequence[tuple[Slot, Any]], readers: Mapping[tuple[
 
 def _subject(owner: str, values: Sequence[Slot], declared: str) -> Subject:
     return Subject(owner, tuple(".".join(value.path) for value in values if value.path), (declared,))
-
-
-def _make_path(declaration: Secret | Parameter) -> str:
-    if isinstance(declaration, Secret):
-        version_id, stage, role = declaration.version_id, declaration.version_stage, declaration.role_arn
-        return _wire.secret_path(declaration.name, version_id=version_id, version_stage=stage, role_arn=role)
-    version, label, decrypt = declaration.version, declaration.label, declaration.decrypt
-    return _wire.parameter_path(declaration.name, version=version, label=label, decrypt=decrypt)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lambdasecrets._compiled import CompiledPlan
     from lambdasecrets._memory import Fingerprint
     from lambdasecrets._resolver import OnResolve
-    from lambdasecrets._sources.request import RawValue
+    from lambdasecrets._sources.forms import RawValue
     from lambdasecrets._threads import Crew
 
 _NOTHING: frozenset[str] = frozenset()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lambdasecrets import _log, _settings
 from lambdasecrets._clock import Moment
-from lambdasecrets._sources.request import RawValue
+from lambdasecrets._sources.forms import RawValue
 from lambdasecrets.errors import (
     AwsUnavailableError,
     CredentialsUnavailableError,
@@ -104,12 +104,16 @@ class _KeptValue(NamedTuple):
 
 
 class _CacheEntry:
-    """What is known of one path. Each part is replaced as a whole, so that no thread sees half of a change."""
+    """What is known of one path. Each part is replaced as a whole, so that no thread sees half of a change.
 
-    __slots__ = ("absent_at", "from_aws", "has_warned", "kept", "newer", "secret", "ttl")
+    Args:
+        owner: whose version it is: the service, the name, the role.
+    """
 
-    def __init__(self, secret: tuple[str, str | None] | None) -> None:
-        self.secret = secret
+    __slots__ = ("absent_at", "from_aws", "has_warned", "kept", "newer", "owner", "ttl")
+
+    def __init__(self, owner: tuple[str, str, str | None]) -> None:
+        self.owner = owner
         self.ttl = 0.0
         self.kept: _KeptValue | None = None
         self.newer: _NewerValue | None = None
@@ -190,7 +194,7 @@ class Memory:
 
     def are_likely_cached(self, requests: Sequence[Request], moment: Moment) -> bool:
         """Tell whether the server was asked for each of them within its own TTL."""
-        ttls: dict[bool, float] = {}
+        ttls: dict[str, float] = {}
         at, age = moment, 0.0
         for request in requests:
             entry = self._entries.get(request.path)
@@ -199,9 +203,10 @@ class Memory:
                 return False
             if kept.at is not at:  # what came together has the same moment
                 at, age = kept.at, moment.since(kept.at)
-            if request.is_secret not in ttls:
-                ttls[request.is_secret] = _read_ttl(is_secret=request.is_secret)
-            if age >= ttls[request.is_secret]:
+            variable = request.form.ttl_variable
+            if variable not in ttls:
+                ttls[variable] = _settings.read_extension_ttl(variable)
+            if age >= ttls[variable]:
                 return False
         return True
 
@@ -231,7 +236,7 @@ class Memory:
     def record_from_aws(self, request: Request, raw: RawValue, ages: Ages, moment: Moment) -> SourcedValue:
         """Take note of a value that AWS gave in the place of the server. It is kept for the TTL of the extension."""
         entry = self._touch(request)
-        entry.ttl = _read_ttl(is_secret=request.is_secret)
+        entry.ttl = _settings.read_extension_ttl(request.form.ttl_variable)
         if entry.ttl:
             entry.from_aws = raw, moment
             self._plan_expiry(moment, entry.ttl)
@@ -240,7 +245,7 @@ class Memory:
     def record_newer(self, request: Request, raw: RawValue, ages: Ages, moment: Moment, source: str) -> SourcedValue:
         """Take note of a value that was fetched past every cache: whatever a cache had before is replaced by it."""
         entry = self._touch(request)
-        entry.ttl = _read_ttl(is_secret=request.is_secret)
+        entry.ttl = _settings.read_extension_ttl(request.form.ttl_variable)
         fingerprint, before = self.make_fingerprint(raw), entry.newer
         replaced = {self.find_fingerprint(request.path), *((*before.replaced, before.fingerprint) if before else ())}
         others = frozenset(one for one in replaced if one is not None and one != fingerprint)
@@ -299,11 +304,10 @@ class Memory:
         return SourcedValue(None, "default")
 
     def _forget_absences(self, changed: _CacheEntry) -> None:
-        """When a secret's version changes, its labels move: what had no value may have one now."""
-        if changed.secret is not None:
-            for entry in tuple(self._entries.values()):
-                if entry.secret == changed.secret:
-                    entry.absent_at = None
+        """When a version changes, the labels of that secret or parameter move: what had no value may have one now."""
+        for entry in tuple(self._entries.values()):
+            if entry.owner == changed.owner:
+                entry.absent_at = None
 
     def _mark_used(self, path: str) -> None:
         """Make the entry of a path the one used last."""
@@ -317,8 +321,8 @@ class Memory:
             entry = self._entries[path]
             self._entries.move_to_end(path)
         except KeyError:  # unknown, or let go by another thread
-            secret = (request.declaration.name, request.role_arn) if request.is_secret else None
-            entry = self._entries.setdefault(path, _CacheEntry(secret))
+            form = request.form
+            entry = self._entries.setdefault(path, _CacheEntry((form.service, form.name, form.role_arn)))
             if len(self._entries) > MOST_NAMES:
                 with suppress(KeyError):
                     self._entries.popitem(last=False)
@@ -373,8 +377,3 @@ def _choose_newest(
 def _was_seen(entry: _CacheEntry | None, moment: Moment) -> bool:
     kept = None if entry is None else entry.kept
     return kept is not None and moment.is_within(SEEN_SECONDS, kept.at)
-
-
-def _read_ttl(*, is_secret: bool) -> float:
-    """Read the seconds for which the extension keeps a value."""
-    return _settings.read_extension_ttl(_settings.SECRETS_TTL if is_secret else _settings.PARAMETERS_TTL)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pydantic_core import core_schema
 
     from lambdasecrets._members import Members
-    from lambdasecrets._sources.request import RawValue
+    from lambdasecrets._sources.forms import RawValue
 
 
 class Kind(enum.Enum):

@@ -15,8 +15,8 @@ from lambdasecrets._compiled import ABSENT, Batch, CompiledPlan
 from lambdasecrets._memory import TRANSIENT, Fingerprint, Memory, SourcedValue
 from lambdasecrets._signature import is_nullable
 from lambdasecrets._sources.answers import make_late_error
+from lambdasecrets._sources.forms import RawValue
 from lambdasecrets._sources.local import LocalSource, Server
-from lambdasecrets._sources.request import RawValue
 from lambdasecrets._transports import sockets
 from lambdasecrets._transports.base import Address
 from lambdasecrets.errors import (
@@ -386,8 +386,8 @@ class Resolver:
         from lambdasecrets._sources import direct  # noqa: PLC0415 - after a failure only
 
         known = self._find_server()
-        secrets = [request for request in requests if request.is_secret]
-        by_agent = secrets if secrets and self._is_agent(known, lookup.deadline) else []
+        known_to_agent = [request for request in requests if request.form.is_known_to_agent]
+        by_agent = known_to_agent if known_to_agent and self._is_agent(known, lookup.deadline) else []
         others = [request for request in requests if request not in by_agent]
         fetched: dict[str, Fetched] = {}
         if by_agent:

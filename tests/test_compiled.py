@@ -18,7 +18,7 @@ from lambdasecrets import (
 )
 from lambdasecrets._compiled import ABSENT, Batch, CompiledPlan
 from lambdasecrets._signature import handler_plan, value_plan
-from lambdasecrets._sources.request import RawValue
+from lambdasecrets._sources.forms import RawValue
 
 NONE: frozenset[str] = frozenset()
 

@@ -55,7 +55,7 @@ from lambdasecrets import (
 from lambdasecrets._clock import make_deadline
 from lambdasecrets._decorator import PLAN
 from lambdasecrets._handler_call import HandlerCall
-from lambdasecrets._sources.request import RawValue
+from lambdasecrets._sources.forms import RawValue
 from lambdasecrets.dev import faults
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore

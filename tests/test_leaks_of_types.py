@@ -43,7 +43,7 @@ from typing_extensions import TypedDict
 
 from lambdasecrets import InvalidValueError, Secret, Subject
 from lambdasecrets._parsing import assembler, field_reader, reader
-from lambdasecrets._sources.request import RawValue
+from lambdasecrets._sources.forms import RawValue
 
 WORD = "C~4~N~4~R~Y~\N{LATIN SMALL LETTER E WITH DIAERESIS}'\"\\~OF~THE~VALUE"
 NUMBER = 471123

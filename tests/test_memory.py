@@ -11,7 +11,8 @@ from lambdasecrets import Parameter, Secret
 from lambdasecrets._clock import Moment, read_moment
 from lambdasecrets._memory import MOST_NAMES, Memory, SourcedValue
 from lambdasecrets._settings import Ages
-from lambdasecrets._sources.request import RawValue, Request
+from lambdasecrets._sources.forms import RawValue
+from lambdasecrets._sources.request import Request
 from lambdasecrets.errors import (
     AccessDeniedError,
     AwsUnavailableError,

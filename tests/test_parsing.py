@@ -59,7 +59,7 @@ from lambdasecrets import DeclarationError, InvalidValueError, Parameter, Proble
 from lambdasecrets._decorator import _take
 from lambdasecrets._parsing import Unparsed, assembler, field_reader, reader
 from lambdasecrets._signature import Config, Node, value_plan
-from lambdasecrets._sources.request import RawValue
+from lambdasecrets._sources.forms import RawValue
 from tests.labels import label
 from tests.properties import bounded
 

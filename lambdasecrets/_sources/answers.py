@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from lambdasecrets import _settings, _wire
 from lambdasecrets._json import parse_object
-from lambdasecrets._sources.bodies import read_parameter, read_secret
-from lambdasecrets._sources.request import Fetched, RawValue, Request
+from lambdasecrets._sources.forms import RawValue
+from lambdasecrets._sources.request import Fetched, Request
 from lambdasecrets._transports.base import Answer, Fault
 from lambdasecrets.errors import (
     DeadlineExceededError,
@@ -217,8 +217,9 @@ def read_answer(request: Request, answer: Answer | Fault | ResolutionError, dead
     if answer.status != _OK:
         return _read_refusal(request, answer, deadline)
     content = parse_object(answer.body)
-    raw = read_secret(content) if request.is_secret else read_parameter(content)
-    return raw or ProtocolError(request.subject, _OK, "is no JSON object with the fields of a value")
+    return request.form.read_body(content) or ProtocolError(
+        request.subject, _OK, "is no JSON object with the fields of a value"
+    )
 
 
 def _read_fault(request: Request, fault: Fault, deadline: Deadline) -> Verdict:
@@ -276,7 +277,7 @@ def _read_refusal(request: Request, answer: Answer, deadline: Deadline) -> Verdi
         return _AGENT_TEXTS[said]
     if said in _AGENT_REFUSALS:
         return ProtocolError(request.subject, answer.status, *_AGENT_REFUSALS[said])
-    if said == _NO_SUCH_PATH and not request.is_secret:
+    if said == _NO_SUCH_PATH and not request.form.is_known_to_agent:
         return UnsupportedByAgentError(request.subject)
     content = parse_object(answer.body)
     if isinstance(content.get("__type"), str):
@@ -318,9 +319,6 @@ def _read_agent_error(request: Request, content: Mapping[str, Any], status: int,
     return refusals.read_refusal(request, code, status, text, server="agent", function_arn=function_arn)
 
 
-_SERVICES = {True: "Secrets Manager", False: "Parameter Store"}
-
-
 def explain_failures(
     requests: Sequence[Request], outcomes: Mapping[str, Fetched], at_once: int, server: Server | None = None
 ) -> dict[str, Fetched]:
@@ -355,8 +353,7 @@ def _is_from_agent(outcome: Fetched) -> bool:
 
 def _count(requests: Sequence[Request], came: Collection[str], at_once: int | None, *, of: Request) -> Progress:
     """Count what was asked of the service of a request, and what came of it."""
-    is_secret = of.is_secret
-    mine = [item.path for item in requests if item.is_secret is is_secret]
-    mine_came = sum(path in came for path in mine)
-    other = _SERVICES[not is_secret] if len(came) > mine_came else None
-    return Progress(_SERVICES[is_secret], len(mine), mine_came, at_once, other)
+    service = of.form.service
+    mine = [item.path for item in requests if item.form.service == service]
+    others = [item.form.service for item in requests if item.path in came and item.form.service != service]
+    return Progress(service, len(mine), sum(path in came for path in mine), at_once, others[0] if others else None)

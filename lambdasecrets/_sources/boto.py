@@ -6,7 +6,6 @@ What is kept are the descriptions of AWS's services that boto3 reads from files,
 
 from __future__ import annotations
 
-import base64
 import os
 import threading
 import time
@@ -18,17 +17,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import SplitResult, urlsplit
 
 from lambdasecrets import _settings, _wire
-from lambdasecrets._declarations import Secret
 from lambdasecrets._sources import refusals
-from lambdasecrets._sources.bodies import read_parameter, read_secret
-from lambdasecrets._sources.request import RawValue
+from lambdasecrets._sources.forms import RawValue, make_form
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lambdasecrets._declarations import Parameter
+    from lambdasecrets._declarations import Parameter, Secret
 
-_SECRETS, _PARAMETERS, _ROLES = "secretsmanager", "ssm", "sts"
+_ROLES = "sts"
 _NO_FILES = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
 _NO_PROFILE = {"profile": (None, None, None, None)}
 _MADE_UP_KEY = "made-up"
@@ -171,9 +168,9 @@ class Caller:
     def ask(self, declaration: Secret | Parameter) -> Outcome:
         """Ask for one value, once; or twice, where AWS does not take the credentials that were kept for a role."""
         outcome = self._ask(declaration)
-        role_arn = _describe(declaration)[1]
+        service, role_arn = _describe(declaration)
         if role_arn and isinstance(outcome, Refusal) and outcome.is_of_old_credentials():
-            self._forget_role(role_arn)
+            self._forget_role(service, role_arn)
             return self._ask(declaration)
         return outcome
 
@@ -187,12 +184,7 @@ class Caller:
     def _ask(self, declaration: Secret | Parameter) -> Outcome:
         service, role_arn = _describe(declaration)
         try:
-            client = self._find_client(service, role_arn)
-            return (
-                _ask_for_secret(client, declaration)
-                if isinstance(declaration, Secret)
-                else _ask_for_parameter(client, declaration)
-            )
+            return make_form(declaration).ask_aws(self._find_client(service, role_arn)) or Unreadable()
         except Exception as error:  # noqa: BLE001 - whatever it is, its frames hold the credentials
             return _read_error(error, has_role=role_arn is not None)
 
@@ -202,25 +194,25 @@ class Caller:
             if client is None:
                 if self._session is None:
                     self._session = _make_session(self._stand_in, self._on_load)
-                keys = None if role_arn is None else self._find_keys(role_arn)
+                keys = None if role_arn is None else self._find_keys(service, role_arn)
                 client = self._clients[service, role_arn] = self._make_client(service, keys)
                 self._endpoints[service, role_arn] = _endpoint(client.meta.endpoint_url)
             return client
 
-    def _forget_role(self, role_arn: str) -> None:
+    def _forget_role(self, service: str, role_arn: str) -> None:
         self._roles.drop(role_arn)
         with self._lock:
-            client = self._clients.pop((_SECRETS, role_arn), None)
+            client = self._clients.pop((service, role_arn), None)
         if client is not None:
             client.close()
 
-    def _find_keys(self, role_arn: str) -> _Keys:
+    def _find_keys(self, service: str, role_arn: str) -> _Keys:
         caller = _fingerprint(self._session)
         kept = self._roles.find(role_arn, caller)
         if kept is not None:
             return kept
         sts = self._make_client(_ROLES, None)
-        self._endpoints[_SECRETS, role_arn] = _endpoint(sts.meta.endpoint_url)
+        self._endpoints[service, role_arn] = _endpoint(sts.meta.endpoint_url)
         try:
             issued = sts.assume_role(RoleArn=role_arn, RoleSessionName=_ROLE_SESSION)["Credentials"]
         finally:
@@ -357,7 +349,8 @@ _ENDPOINT = "AWS_ENDPOINT_URL_SECRETS_MANAGER"
 
 def _describe(declaration: Secret | Parameter) -> tuple[str, str | None]:
     """Give the service that has a value, and the role to read it with."""
-    return (_SECRETS, declaration.role_arn) if isinstance(declaration, Secret) else (_PARAMETERS, None)
+    form = make_form(declaration)
+    return form.aws_service, form.role_arn
 
 
 def _make_session(stand_in: str | None, on_load: Callable[[], None]) -> Any:
@@ -409,24 +402,6 @@ def _fingerprint(session: Any) -> bytes:
     endpoints = [os.environ.get(name) for name in sorted(os.environ) if name.startswith("AWS_ENDPOINT_URL")]
     text = repr((frozen.access_key, frozen.secret_key, frozen.token, endpoints))
     return blake2b(text.encode(), key=_process_key).digest()
-
-
-def _ask_for_secret(client: Any, secret: Secret) -> RawValue | Unreadable:
-    wanted = {"SecretId": secret.name, "VersionId": secret.version_id, "VersionStage": secret.version_stage}
-    content = client.get_secret_value(**{name: value for name, value in wanted.items() if value is not None})
-    binary = content.get("SecretBinary")
-    encoded = None if binary is None else base64.b64encode(binary).decode()
-    # In the form of the extension's answer.
-    return read_secret({**content, "SecretBinary": encoded, "ResultMetadata": {}}) or Unreadable()
-
-
-def _ask_for_parameter(client: Any, parameter: Parameter) -> RawValue | Unreadable:
-    selector = parameter.label or parameter.version
-    name = f"{parameter.name}:{selector}" if selector else parameter.name
-    content = client.get_parameter(Name=name, WithDecryption=parameter.decrypt).get("Parameter")
-    # In the form of the extension's answer, which has no value rather than leave it out.
-    found = {"Value": None, **content} if content else None
-    return read_parameter({"Parameter": found, "ResultMetadata": {}}) or Unreadable()
 
 
 def _read_error(error: Exception, *, has_role: bool) -> Outcome:

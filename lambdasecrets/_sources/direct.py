@@ -16,10 +16,9 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from lambdasecrets._clock import Moment
-from lambdasecrets._declarations import Secret
 from lambdasecrets._sources import boto, refusals
+from lambdasecrets._sources.forms import Match, RawValue, make_form
 from lambdasecrets._sources.log_filter import LogFilter
-from lambdasecrets._sources.request import Match, RawValue, compare
 from lambdasecrets.errors import (
     AnswerError,
     AwsUnavailableError,
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lambdasecrets._clock import Deadline
-    from lambdasecrets._declarations import Parameter
+    from lambdasecrets._declarations import Parameter, Secret
     from lambdasecrets._sources.boto import Caller, Outcome
     from lambdasecrets._sources.request import Fetched, Request
     from lambdasecrets.errors import ResolutionError
@@ -340,10 +339,7 @@ if hasattr(os, "register_at_fork"):  # pragma: no branch - only Windows is witho
 
 
 def _make_key(where: bytes, wanted: Secret | Parameter) -> _Key:
-    if isinstance(wanted, Secret):
-        stage = wanted.version_stage or (None if wanted.version_id else "AWSCURRENT")
-        return where, "secret", wanted.name, wanted.version_id, stage, wanted.role_arn
-    return where, "parameter", wanted.name, wanted.version, wanted.label, wanted.decrypt
+    return where, *make_form(wanted).list_identity()
 
 
 def _draw_wait(attempt: int) -> float:
@@ -376,7 +372,7 @@ def _is_of_another(declaration: Secret | Parameter, outcome: Outcome) -> bool:
     """Tell whether an answer is about another value. In how a name is written AWS is right."""
     if not isinstance(outcome, RawValue) or outcome.identity is None:
         return False
-    return compare(declaration, outcome.identity) is Match.OTHER
+    return make_form(declaration).compare(outcome.identity) is Match.OTHER
 
 
 def _read_outcome(request: Request, read: _PendingRead, deadline: Deadline) -> Fetched:

@@ -17,7 +17,7 @@ from lambdasecrets._sources.answers import (
     make_late_error,
     read_answer,
 )
-from lambdasecrets._sources.request import Match, RawValue
+from lambdasecrets._sources.forms import Match, RawValue
 from lambdasecrets._transports.base import Address, Answer, Fault
 from lambdasecrets.errors import (
     CredentialsUnavailableError,
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from lambdasecrets._clock import Deadline
     from lambdasecrets._hiding import Token
     from lambdasecrets._sources.answers import Verdict
-    from lambdasecrets._sources.request import Fetched, Identity, Request
+    from lambdasecrets._sources.forms import Identity
+    from lambdasecrets._sources.request import Fetched, Request
     from lambdasecrets._transports.base import Transport
 
 _OK = 200
@@ -187,12 +188,12 @@ class _Exchange:
 
     def _refuse_roles(self, due: Sequence[Request]) -> Sequence[Request]:
         """Keep what needs a role from a server that would answer with the caller's own secret."""
-        with_role = [request for request in due if request.role_arn]
+        with_role = [request for request in due if request.form.role_arn]
         if not with_role or self._source.is_agent(self._server, self._deadline):
             return due
         for request in with_role:
             self._settle(request, self._make_role_error(request))
-        return [request for request in due if not request.role_arn]
+        return [request for request in due if not request.form.role_arn]
 
     def _make_role_error(self, request: Request) -> ResolutionError:
         if self._server.is_agent is None:
@@ -259,7 +260,7 @@ class _Exchange:
 
     def _is_of(self, request: Request, identity: Identity) -> bool:
         """Tell whether an answer is about what was asked for."""
-        match = request.compare(identity)
+        match = request.form.compare(identity)
         return match is Match.SAME or (match is Match.SPELLING and request.path in self._server.habits)
 
     def _ask_alone(self, requests: Sequence[Request]) -> None:
@@ -272,7 +273,7 @@ class _Exchange:
     def _judge_alone(self, request: Request, verdict: Verdict) -> Verdict:
         if not isinstance(verdict, RawValue) or verdict.identity is None or self._is_of(request, verdict.identity):
             return verdict
-        if request.compare(verdict.identity) is Match.SPELLING:
+        if request.form.compare(verdict.identity) is Match.SPELLING:
             self._server.learn_habit(request.path)
             return verdict
         self._server.is_agent = None
@@ -303,7 +304,7 @@ class _Exchange:
 
     def _take(self, request: Request, raw: RawValue) -> None:
         """Take note of a value."""
-        if request.is_secret:
+        if request.form.is_known_to_agent:
             self._server.answers_as_agent = raw.from_agent
         self._done[request.path] = raw
         if self._pending:
@@ -345,6 +346,6 @@ def _group(requests: Sequence[Request], *, likely_cached: bool) -> Iterable[list
     """
     groups: dict[object, list[str]] = {}
     for request in requests:
-        kind = (request.is_secret or likely_cached, request.is_undecrypted)
+        kind = (request.form.service if not likely_cached else None, request.form.is_undecrypted)
         groups.setdefault(kind, []).append(request.path)
     return groups.values()

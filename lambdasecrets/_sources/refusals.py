@@ -9,7 +9,8 @@ import re
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from lambdasecrets import _settings
-from lambdasecrets._declarations import Secret
+from lambdasecrets._declarations import Parameter
+from lambdasecrets._sources.forms import make_form
 from lambdasecrets.errors import (
     AccessDeniedError,
     AnswerError,
@@ -24,7 +25,7 @@ from lambdasecrets.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from lambdasecrets._declarations import Parameter
+    from lambdasecrets._declarations import Secret
     from lambdasecrets._sources.request import Request
     from lambdasecrets.errors import Server
 
@@ -204,11 +205,11 @@ def _look_at(declaration: Secret | Parameter, function_arn: str | None) -> _Aske
     name = declaration.name
     place = _read_home(name)
     own = _read_home(declaration.role_arn or function_arn)
-    is_parameter = not isinstance(declaration, Secret)
+    is_parameter = isinstance(declaration, Parameter)
     return _Asked(
         is_secret=not is_parameter or _REFERENCE in name,
         is_parameter=is_parameter,
-        selector=_write_selector(declaration),
+        selector=make_form(declaration).describe_version(),
         region=place.region,
         account=place.account,
         has_suffix=place.account is not None and not is_parameter and _SUFFIX.search(name) is not None,
@@ -235,24 +236,6 @@ def _read_home(arn: str | None) -> _Home:
     if len(parts) != _ARN_PARTS or not re.fullmatch(r"[0-9]*", parts[4]):
         return _Home(None, None)
     return _Home(parts[3] or None, parts[4] or None)
-
-
-def _write_selector(declaration: Secret | Parameter) -> str | None:
-    """Name the version, stage or label that is declared."""
-    if isinstance(declaration, Secret):
-        version, stage = declaration.version_id, declaration.version_stage
-        named = [f"version {version!r}"] if version is not None else []
-        named += [f"stage {stage!r}"] if stage is not None else []
-        return " with ".join(named) or None
-    if declaration.version is not None:
-        return f"version {declaration.version}"
-    if declaration.label is not None:
-        return f"label {declaration.label!r}"
-    resource = (
-        declaration.name.split(":", _ARN_PARTS - 1)[-1] if declaration.name.startswith("arn:") else declaration.name
-    )
-    _, colon, selector = resource.rpartition(":")
-    return f"version or label {selector!r}" if colon else None
 
 
 # --- What a code means ----------------------------------------------------------------------------------------------

@@ -20,8 +20,9 @@ from tempfile import TemporaryDirectory
 from lambdasecrets import Parameter, ResolutionError, Secret, Subject
 from lambdasecrets._clock import Deadline
 from lambdasecrets._hiding import Token
+from lambdasecrets._sources.forms import RawValue
 from lambdasecrets._sources.local import LocalSource, Server
-from lambdasecrets._sources.request import RawValue, Request
+from lambdasecrets._sources.request import Request
 from lambdasecrets._transports.base import Address, Answer, Fault, Transport
 from lambdasecrets._transports.requests import RequestsTransport
 from lambdasecrets._transports.sockets import LeanTransport, _Connection

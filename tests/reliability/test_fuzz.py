@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdasecrets import NotFoundError, ProtocolError, UnresolvedError
-from lambdasecrets._sources.request import RawValue, Request
+from lambdasecrets._sources.forms import RawValue
+from lambdasecrets._sources.request import Request
 from lambdasecrets._transports.base import Address, Answer, Fault
 from lambdasecrets._transports.requests import RequestsTransport
 from lambdasecrets._transports.sockets import LeanTransport

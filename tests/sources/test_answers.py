@@ -24,7 +24,8 @@ from lambdasecrets._sources.answers import (
     make_late_error,
     read_answer,
 )
-from lambdasecrets._sources.request import Fetched, RawValue, Request
+from lambdasecrets._sources.forms import RawValue
+from lambdasecrets._sources.request import Fetched, Request
 from lambdasecrets._transports.base import Answer, Fault
 from lambdasecrets._wire import parameter_path, secret_path
 from lambdasecrets.errors import Progress, ResolutionError, Subject

@@ -18,7 +18,8 @@ from lambdasecrets import Parameter, Secret, errors
 from lambdasecrets._clock import Deadline
 from lambdasecrets._sources import boto, direct
 from lambdasecrets._sources.boto import Roles
-from lambdasecrets._sources.request import Fetched, RawValue, Request
+from lambdasecrets._sources.forms import RawValue
+from lambdasecrets._sources.request import Fetched, Request
 from lambdasecrets.dev import faults
 from lambdasecrets.dev._emulator.http_server import Connection
 from lambdasecrets.dev.emulator import Emulator
@@ -456,8 +457,8 @@ def test_two_calls_whose_role_aws_does_not_take(emulator: Emulator) -> None:
     declaration = Secret("db", role_arn=OTHER_ROLE)
     with ThreadPoolExecutor(2) as pool:
         got = list(pool.map(caller.ask, [declaration] * 2))
-    caller._forget_role(OTHER_ROLE)
-    caller._forget_role(OTHER_ROLE)
+    caller._forget_role("secretsmanager", OTHER_ROLE)
+    caller._forget_role("secretsmanager", OTHER_ROLE)
     caller.close()
     assert {text(item) for item in got if isinstance(item, RawValue)} == {"theirs"}
 

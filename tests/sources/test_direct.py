@@ -21,7 +21,8 @@ import pytest
 from lambdasecrets import Parameter, Secret, errors, inject_secrets, resolve, testing, use_session
 from lambdasecrets._clock import Deadline, Moment
 from lambdasecrets._sources import direct
-from lambdasecrets._sources.request import Fetched, RawValue, Request
+from lambdasecrets._sources.forms import RawValue
+from lambdasecrets._sources.request import Fetched, Request
 from lambdasecrets.dev import faults
 from lambdasecrets.dev._emulator.http_server import Answer, Connection
 from lambdasecrets.dev.emulator import Emulator

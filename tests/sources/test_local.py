@@ -11,8 +11,9 @@ import pytest
 from lambdasecrets import Parameter, Secret, _settings, errors
 from lambdasecrets._clock import make_deadline
 from lambdasecrets._sources import answers
+from lambdasecrets._sources.forms import RawValue
 from lambdasecrets._sources.local import LocalSource, Server
-from lambdasecrets._sources.request import Fetched, RawValue, Request
+from lambdasecrets._sources.request import Fetched, Request
 from lambdasecrets._transports.base import Address
 from lambdasecrets._transports.requests import RequestsTransport
 from lambdasecrets._transports.sockets import LeanTransport

@@ -14,8 +14,9 @@ from pydantic import BaseModel
 
 from lambdasecrets import Parameter, ProtocolError, Secret, UnsupportedByExtensionError, inject_secrets, resolve
 from lambdasecrets._clock import make_deadline
+from lambdasecrets._sources.forms import RawValue
 from lambdasecrets._sources.local import LocalSource, Server
-from lambdasecrets._sources.request import Fetched, RawValue, Request
+from lambdasecrets._sources.request import Fetched, Request
 from lambdasecrets._transports.base import Address, Transport
 from lambdasecrets._transports.requests import RequestsTransport
 from lambdasecrets._transports.sockets import LeanTransport
