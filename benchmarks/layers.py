@@ -14,7 +14,7 @@ from lambdasecrets import _wire
 from lambdasecrets._clock import make_deadline
 from lambdasecrets._decorator import PLAN
 from lambdasecrets._sources.local import LocalSource, Server
-from lambdasecrets._transports.base import Address
+from lambdasecrets._transports import Address
 from lambdasecrets._transports.requests import RequestsTransport
 from lambdasecrets._transports.sockets import LeanTransport
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from math import inf
 from time import monotonic, time
-from typing import NamedTuple
+
+from lambdasecrets._record import Record
 
 
-class Deadline(NamedTuple):
+class Deadline(Record):
     """The end of a resolve.
 
     Attributes:
@@ -17,10 +18,10 @@ class Deadline(NamedTuple):
         function_arn: of the function whose invocation it is, for the errors; None where that is not known.
     """
 
-    ends: float
-    seconds: float
-    bound: str
-    function_arn: str | None = None
+    __slots__ = ("bound", "ends", "function_arn", "seconds")
+
+    def __init__(self, ends: float, seconds: float, bound: str, function_arn: str | None = None) -> None:
+        self.ends, self.seconds, self.bound, self.function_arn = ends, seconds, bound, function_arn
 
     def left(self) -> float:
         """Give the seconds that are left, 0 at the least."""
@@ -54,7 +55,7 @@ def make_deadline(timeout: float, ends: float = inf, function_arn: str | None = 
     return Deadline(now + seconds, seconds, bound, function_arn)
 
 
-class Moment(NamedTuple):
+class Moment(Record):
     """When something was.
 
     Attributes:
@@ -62,8 +63,10 @@ class Moment(NamedTuple):
         wall: on the clock that goes on meanwhile, but that can be set.
     """
 
-    monotonic: float
-    wall: float
+    __slots__ = ("monotonic", "wall")
+
+    def __init__(self, monotonic: float, wall: float) -> None:
+        self.monotonic, self.wall = monotonic, wall
 
     def since(self, earlier: Moment) -> float:
         """Give the seconds since then: the larger of the two clocks' answers, so that nothing passes for fresh."""

@@ -10,7 +10,6 @@ from typing import (
     Any,
     ClassVar,
     Literal,
-    NamedTuple,
     NoReturn,
     TypeVar,
     Union,
@@ -18,6 +17,7 @@ from typing import (
     get_origin,
 )
 
+from lambdasecrets._record import Record
 from lambdasecrets.errors import DeclarationError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ Server = Literal["extension", "agent"]
 AnyDeclaration = TypeVar("AnyDeclaration", bound="Declaration")
 
 
-class VariableFault(NamedTuple):
+class VariableFault(Record):
     """Why a placeholder cannot be filled in. Never holds the text of the variable.
 
     Attributes:
@@ -66,9 +66,10 @@ class VariableFault(NamedTuple):
         remedy: what to do about it.
     """
 
-    variable: str
-    why: str | None
-    remedy: str
+    __slots__ = ("remedy", "variable", "why")
+
+    def __init__(self, variable: str, why: str | None, remedy: str) -> None:
+        self.variable, self.why, self.remedy = variable, why, remedy
 
 
 class Declaration:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic_core import from_json
+
+from lambdasecrets._record import Record
 
 Json = dict[str, Any] | list[Any] | str | float | bool | None
 
 
-class JsonFault(NamedTuple):
+class JsonFault(Record):
     """What keeps a text from being JSON. Quotes nothing of it.
 
     Attributes:
@@ -19,9 +21,10 @@ class JsonFault(NamedTuple):
         column: in bytes of UTF-8, counted from 1; 0 for the line break before the line.
     """
 
-    cause: str
-    line: int
-    column: int
+    __slots__ = ("cause", "column", "line")
+
+    def __init__(self, cause: str, line: int, column: int) -> None:
+        self.cause, self.line, self.column = cause, line, column
 
 
 def parse_json(text: str | bytes) -> Json:

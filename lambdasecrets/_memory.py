@@ -7,10 +7,11 @@ from collections import OrderedDict
 from contextlib import suppress
 from functools import partial
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lambdasecrets import _log, _settings
 from lambdasecrets._clock import Moment
+from lambdasecrets._record import Record
 from lambdasecrets._sources.forms import RawValue
 from lambdasecrets.errors import (
     AwsUnavailableError,
@@ -59,7 +60,7 @@ _SPARED = (*TRANSIENT, AwsUnavailableError, TooManyOpenFilesError)
 """The failures after which the last good value may serve."""
 
 
-class SourcedValue(NamedTuple):
+class SourcedValue(Record):
     """A raw value and where it is from; or None in its place, for a default.
 
     Attributes:
@@ -69,10 +70,10 @@ class SourcedValue(NamedTuple):
         age: seconds since it was asked for; 0 for a default.
     """
 
-    raw: RawValue | None
-    source: str
-    changed: bool = False
-    age: float = 0.0
+    __slots__ = ("age", "changed", "raw", "source")
+
+    def __init__(self, raw: RawValue | None, source: str, *, changed: bool = False, age: float = 0.0) -> None:
+        self.raw, self.source, self.changed, self.age = raw, source, changed, age
 
 
 Fingerprint = bytes
@@ -87,7 +88,7 @@ class _NewerValue:
         self.raw, self.fingerprint, self.replaced, self.at = raw, fingerprint, replaced, at
 
 
-class _KeptValue(NamedTuple):
+class _KeptValue(Record):
     """The value that was served last: itself only where an age allows to use it again.
 
     Attributes:
@@ -97,10 +98,10 @@ class _KeptValue(NamedTuple):
         seconds: for how long somebody may.
     """
 
-    at: Moment
-    fingerprint: Fingerprint
-    raw: RawValue | None
-    seconds: float
+    __slots__ = ("at", "fingerprint", "raw", "seconds")
+
+    def __init__(self, at: Moment, fingerprint: Fingerprint, raw: RawValue | None, seconds: float) -> None:
+        self.at, self.fingerprint, self.raw, self.seconds = at, fingerprint, raw, seconds
 
 
 class _CacheEntry:
@@ -128,7 +129,7 @@ class _CacheEntry:
         if kept is not None and kept.raw is not None:
             rest = kept.seconds - moment.since(kept.at)
             if rest < 0.0:
-                self.kept = kept._replace(raw=None, seconds=0.0)
+                self.kept = _KeptValue(kept.at, kept.fingerprint, None, 0.0)
             else:
                 left = rest
         if newer is not None:
@@ -281,7 +282,7 @@ class Memory:
         changed = before is not None and before.fingerprint != fingerprint
         if changed:
             self._forget_absences(entry)
-        return SourcedValue(raw, source, changed)
+        return SourcedValue(raw, source, changed=changed)
 
     def _record_failure(
         self, entry: _CacheEntry, request: Request, error: ResolutionError, ages: Ages, moment: Moment

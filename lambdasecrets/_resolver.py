@@ -17,8 +17,7 @@ from lambdasecrets._signature import is_nullable
 from lambdasecrets._sources.answers import make_late_error
 from lambdasecrets._sources.forms import RawValue
 from lambdasecrets._sources.local import LocalSource, Server
-from lambdasecrets._transports import sockets
-from lambdasecrets._transports.base import Address
+from lambdasecrets._transports import Address, sockets
 from lambdasecrets.errors import (
     NotFoundError,
     RefreshUnavailableError,
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from lambdasecrets._declarations import Declaration
     from lambdasecrets._settings import Limits
     from lambdasecrets._sources.request import Fetched, Request
-    from lambdasecrets._transports.base import Transport
+    from lambdasecrets._transports import Transport
 
 _Outcomes = dict[str, SourcedValue | ResolutionError]
 _Gather = Callable[["Sequence[Request]", "Lookup", "Moment"], _Outcomes]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeGuard, TypeVar
 
 from lambdasecrets import _log, _wire
 from lambdasecrets._hiding import Token
+from lambdasecrets._record import Record
 from lambdasecrets.errors import SettingError
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Options(NamedTuple):
         return self
 
 
-class Ages(NamedTuple):
+class Ages(Record):
     """How old a value may be, in seconds.
 
     Attributes:
@@ -87,17 +88,21 @@ class Ages(NamedTuple):
         stale: to be used after a transient failure; 0: never.
     """
 
-    fresh: float
-    stale: float
+    __slots__ = ("fresh", "stale")
+
+    def __init__(self, fresh: float, stale: float) -> None:
+        self.fresh, self.stale = fresh, stale
 
 
-class Limits(NamedTuple):
+class Limits(Record):
     """The options as they are in force: what was given, else the environment's, else the defaults. See `Options`."""
 
-    timeout: float
-    ages: Ages
-    retry_on: tuple[type[Exception], ...]
-    fallback: bool
+    __slots__ = ("ages", "fallback", "retry_on", "timeout")
+
+    def __init__(
+        self, timeout: float, ages: Ages, retry_on: tuple[type[Exception], ...] = (), *, fallback: bool = False
+    ) -> None:
+        self.timeout, self.ages, self.retry_on, self.fallback = timeout, ages, retry_on, fallback
 
 
 def read_limits(options: Options) -> Limits:
@@ -130,7 +135,7 @@ def _parse_limits(options: Options, texts: tuple[str | None, ...]) -> Limits:
     if wanted not in _FALLBACKS:
         raise SettingError(FALLBACK, _EXPECTED_FALLBACK)
     ages = Ages(fresh, fresh + stale if stale else 0.0)
-    return Limits(min(seconds, LONGEST_INVOCATION_SECONDS), ages, kinds, bool(wanted))
+    return Limits(min(seconds, LONGEST_INVOCATION_SECONDS), ages, kinds, fallback=bool(wanted))
 
 
 def read_transport() -> str:

@@ -9,9 +9,10 @@ import inspect
 import sys
 import types
 import typing
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
 from lambdasecrets._declarations import Declaration, write_type
+from lambdasecrets._record import Record
 from lambdasecrets.errors import DeclarationError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _REMEDY_FOR_NAMES = (
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-class Slot(NamedTuple):
+class Slot(Record):
     """One value to resolve.
 
     Attributes:
@@ -40,13 +41,13 @@ class Slot(NamedTuple):
         optional: whether there is a default for a value that does not exist.
     """
 
-    path: tuple[str, ...]
-    declaration: Declaration
-    type: Any
-    optional: bool
+    __slots__ = ("declaration", "optional", "path", "type")
+
+    def __init__(self, path: tuple[str, ...], declaration: Declaration, type: Any, *, optional: bool) -> None:  # noqa: A002 - the attribute's name
+        self.path, self.declaration, self.type, self.optional = path, declaration, type, optional
 
 
-class Config(NamedTuple):
+class Config(Record):
     """A config model: a pydantic model whose fields carry declarations.
 
     Attributes:
@@ -55,15 +56,16 @@ class Config(NamedTuple):
         fields: what its fields need; a field without a declaration keeps its default and is not listed.
     """
 
-    path: tuple[str, ...]
-    model: Any
-    fields: dict[str, Node]
+    __slots__ = ("fields", "model", "path")
+
+    def __init__(self, path: tuple[str, ...], model: Any, fields: dict[str, Node]) -> None:
+        self.path, self.model, self.fields = path, model, fields
 
 
 Node = Slot | Config
 
 
-class Plan(NamedTuple):
+class Plan(Record):
     """What a handler needs before it can run.
 
     Attributes:
@@ -74,11 +76,17 @@ class Plan(NamedTuple):
         keywords: the names that can be given by keyword; None for any.
     """
 
-    owner: str
-    nodes: dict[str, Node]
-    given: tuple[str, ...] = ()
-    signature: inspect.Signature | None = None
-    keywords: frozenset[str] | None = None
+    __slots__ = ("given", "keywords", "nodes", "owner", "signature")
+
+    def __init__(
+        self,
+        owner: str,
+        nodes: dict[str, Node],
+        given: tuple[str, ...] = (),
+        signature: inspect.Signature | None = None,
+        keywords: frozenset[str] | None = None,
+    ) -> None:
+        self.owner, self.nodes, self.given, self.signature, self.keywords = owner, nodes, given, signature, keywords
 
     @property
     def slots(self) -> tuple[Slot, ...]:
@@ -333,7 +341,7 @@ def _node(
         listed = " and ".join(map(str, declarations))
         raise DeclarationError(where, f"it carries more than one declaration: {listed}", "Keep one of them.")
     if declarations:
-        return Slot(path, _check_declaration(where, declarations[0], kind), kind, optional)
+        return Slot(path, _check_declaration(where, declarations[0], kind), kind, optional=optional)
     if is_config(kind):
         return _config(where, path, kind, above)
     if _carries(kind):

@@ -98,7 +98,7 @@ def older(seconds: float) -> None:
         memory = known.memory
         memory._next_expiry = past(memory._next_expiry) if memory._next_expiry else None
         for entry in memory._entries.values():
-            entry.kept = entry.kept and entry.kept._replace(at=past(entry.kept.at))
+            entry.kept = entry.kept and entry.kept.replace(at=past(entry.kept.at))
             entry.absent_at = entry.absent_at and past(entry.absent_at)
 
 

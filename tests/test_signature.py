@@ -166,7 +166,7 @@ def of_a_root_model(name: str) -> str:
 
 
 def _value(name: str, declaration: Any, kind: Any, *, optional: bool = False) -> dict[str, Slot]:
-    return {name: Slot((name,), declaration, kind, optional)}
+    return {name: Slot((name,), declaration, kind, optional=optional)}
 
 
 def _refusal(analysed: Callable[[], object]) -> str:

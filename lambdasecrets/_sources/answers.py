@@ -16,7 +16,7 @@ from lambdasecrets import _settings, _wire
 from lambdasecrets._json import parse_object
 from lambdasecrets._sources.forms import RawValue
 from lambdasecrets._sources.request import Fetched, Request
-from lambdasecrets._transports.base import Answer, Fault
+from lambdasecrets._transports import Answer, Fault
 from lambdasecrets.errors import (
     DeadlineExceededError,
     ExtensionNotReadyError,

@@ -10,12 +10,12 @@ from urllib.parse import SplitResult, urlsplit
 from lambdasecrets import _settings, _wire
 from lambdasecrets._hiding import Token
 from lambdasecrets._json import parse_object
-from lambdasecrets._transports.base import Address, Answer, Fault
+from lambdasecrets._transports import Address, Answer, Fault
 from lambdasecrets.errors import SettingError
 
 if TYPE_CHECKING:
     from lambdasecrets._clock import Deadline
-    from lambdasecrets._transports.base import Transport
+    from lambdasecrets._transports import Transport
 
 _LONGEST_WAIT_SECONDS = 1.0
 """How long one answer may take."""

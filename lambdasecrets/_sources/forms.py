@@ -10,11 +10,12 @@ import binascii
 import enum
 import re
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, cast
 
 from lambdasecrets import _settings, _wire
 from lambdasecrets._declarations import Parameter, Secret
 from lambdasecrets._json import parse_object
+from lambdasecrets._record import Record
 
 _REFERENCE = "/aws/reference/secretsmanager/"
 _CURRENT = "AWSCURRENT"
@@ -28,7 +29,7 @@ _BASE64 = r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
 _BYTE = 256
 
 
-class Identity(NamedTuple):
+class Identity(Record):
     """What an answer says of itself. None: it does not say.
 
     Attributes:
@@ -39,14 +40,20 @@ class Identity(NamedTuple):
         selector: `Selector` of a parameter, without its colon; empty where the answer has none.
     """
 
-    name: str | None = None
-    arn: str | None = None
-    version: str | None = None
-    stages: tuple[str, ...] = ()
-    selector: str = ""
+    __slots__ = ("arn", "name", "selector", "stages", "version")
+
+    def __init__(
+        self,
+        name: str | None = None,
+        arn: str | None = None,
+        version: str | None = None,
+        stages: tuple[str, ...] = (),
+        selector: str = "",
+    ) -> None:
+        self.name, self.arn, self.version, self.stages, self.selector = name, arn, version, stages, selector
 
 
-class RawValue(NamedTuple):
+class RawValue(Record):
     """A value as AWS holds it. Kept between invocations in the place of a parsed object that a handler could change.
 
     Attributes:
@@ -58,12 +65,20 @@ class RawValue(NamedTuple):
         identity: what the answer says of itself; None: nothing.
     """
 
-    text: str | None
-    binary: bytes | None
-    version: str
-    is_list: bool = False
-    from_agent: bool = False
-    identity: Identity | None = None
+    __slots__ = ("binary", "from_agent", "identity", "is_list", "text", "version")
+
+    def __init__(
+        self,
+        text: str | None,
+        binary: bytes | None,
+        version: str,
+        *,
+        is_list: bool = False,
+        from_agent: bool = False,
+        identity: Identity | None = None,
+    ) -> None:
+        self.text, self.binary, self.version = text, binary, version
+        self.is_list, self.from_agent, self.identity = is_list, from_agent, identity
 
     def __repr__(self) -> str:
         """Show which version it is, not what it holds."""

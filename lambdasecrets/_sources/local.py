@@ -18,7 +18,7 @@ from lambdasecrets._sources.answers import (
     read_answer,
 )
 from lambdasecrets._sources.forms import Match, RawValue
-from lambdasecrets._transports.base import Address, Answer, Fault
+from lambdasecrets._transports import Address, Answer, Fault
 from lambdasecrets.errors import (
     CredentialsUnavailableError,
     NoTokenError,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from lambdasecrets._sources.answers import Verdict
     from lambdasecrets._sources.forms import Identity
     from lambdasecrets._sources.request import Fetched, Request
-    from lambdasecrets._transports.base import Transport
+    from lambdasecrets._transports import Transport
 
 _OK = 200
 _TOO_MANY = 429

@@ -24,7 +24,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
 from lambdasecrets._hiding import Token
-from lambdasecrets._transports.base import (
+from lambdasecrets._transports import (
     CONNECTION_LIMIT_STATUS,
     NO_DESCRIPTOR_LEFT,
     REMEMBERED,
@@ -440,7 +440,7 @@ class _GivenRequest(_Request):
 def _mark_doubtful(answer: Answer | Fault, soiled: Sequence[int]) -> Answer | Fault:
     """Mark an answer that came on a connection on which something else came too."""
     is_doubted = isinstance(answer, Answer) and answer.connection in soiled
-    return answer._replace(certain=False) if isinstance(answer, Answer) and is_doubted else answer
+    return answer.replace(certain=False) if isinstance(answer, Answer) and is_doubted else answer
 
 
 def _socket_of(raw: object) -> object:

@@ -17,7 +17,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from lambdasecrets._hiding import Token
-from lambdasecrets._transports.base import (
+from lambdasecrets._transports import (
     CONNECTION_LIMIT_STATUS,
     NO_DESCRIPTOR_LEFT,
     REMEMBERED,
@@ -32,7 +32,7 @@ from lambdasecrets._wire import MAX_BODY_BYTES
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from lambdasecrets._transports.base import Address, Transport
+    from lambdasecrets._transports import Address, Transport
 
     _Sealed = tuple[Callable[[], bytes], int]
 
@@ -364,7 +364,7 @@ class _Lane:
     def _mark_doubtful(self) -> None:
         """Mark the answers of this connection: something has come on it that was not asked for."""
         for path, answer in self._list_answers().items():
-            self._batch.answers[path] = answer._replace(certain=False)
+            self._batch.answers[path] = answer.replace(certain=False)
 
     def _list_answers(self) -> dict[str, Answer]:
         """Give what has come on this connection."""
@@ -425,7 +425,7 @@ def _seal(data: bytes) -> _Sealed:
 
 def _shift(answer: Answer | Fault, by: int) -> Answer | Fault:
     """Give an answer's connection a number that none of the first so many has."""
-    return answer._replace(connection=answer.connection + by) if isinstance(answer, Answer) else answer
+    return answer.replace(connection=answer.connection + by) if isinstance(answer, Answer) else answer
 
 
 class _Foreign(Exception):  # noqa: N818 - a signal within this file

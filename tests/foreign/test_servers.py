@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import pytest
 
 from lambdasecrets import Secret, inject_secrets, resolve, use_session
-from lambdasecrets._transports.base import Address
+from lambdasecrets._transports import Address
 from lambdasecrets._transports.requests import RequestsTransport
 from lambdasecrets._transports.sockets import LeanTransport
 from lambdasecrets.dev.emulator import Emulator

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lambdasecrets import NotFoundError, ProtocolError, UnresolvedError
 from lambdasecrets._sources.forms import RawValue
 from lambdasecrets._sources.request import Request
-from lambdasecrets._transports.base import Address, Answer, Fault
+from lambdasecrets._transports import Address, Answer, Fault
 from lambdasecrets._transports.requests import RequestsTransport
 from lambdasecrets._transports.sockets import LeanTransport
 from tests.golden import VERSION_2, golden
@@ -91,7 +91,7 @@ def test_the_judge_sees_what_the_client_makes_of_an_answer() -> None:
     body = golden("extension_secret.json")
     judged = fuzz.judge_envelope(SECRET, 200, body)
     assert isinstance(judged, RawValue)
-    assert RawValue('{"user":"Zoë","password":"new"}', None, VERSION_2) == judged._replace(identity=None)
+    assert RawValue('{"user":"Zoë","password":"new"}', None, VERSION_2) == judged.replace(identity=None)
     assert isinstance(fuzz.judge_envelope(PARAMETER, 200, body), ProtocolError)
     assert isinstance(fuzz.judge_envelope(SECRET, 400, golden("agent_missing_secret.json")), NotFoundError)
     assert isinstance(fuzz.judge_envelope(PARAMETER, 400, golden("extension_unresolved.txt")), UnresolvedError)

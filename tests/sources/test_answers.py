@@ -26,7 +26,7 @@ from lambdasecrets._sources.answers import (
 )
 from lambdasecrets._sources.forms import RawValue
 from lambdasecrets._sources.request import Fetched, Request
-from lambdasecrets._transports.base import Answer, Fault
+from lambdasecrets._transports import Answer, Fault
 from lambdasecrets._wire import parameter_path, secret_path
 from lambdasecrets.errors import Progress, ResolutionError, Subject
 from tests.golden import VERSION_1, VERSION_2, golden
@@ -255,7 +255,7 @@ def test_credentials_are_asked_for_once(code: str, status: int) -> None:
 
 def test_errors_know_the_function(clock: Clock) -> None:
     """What the invocation's context says of the function serves the remedies: whose account an ARN is of."""
-    deadline = LATE._replace(function_arn="arn:aws:lambda:us-east-1:123456789012:function:orders")
+    deadline = LATE.replace(function_arn="arn:aws:lambda:us-east-1:123456789012:function:orders")
     request = wanted(Secret("arn:aws:secretsmanager:us-east-1:999988887777:secret:s-AbCdEf"))
     denied = read_answer(request, Answer(400, agent_error("AccessDeniedException")), deadline)
     assert isinstance(denied, errors.AccessDeniedError)
@@ -558,7 +558,7 @@ def test_an_answer_after_all(clock: Clock) -> None:
 # --- The rest of the batch ------------------------------------------------------------------------------------------
 
 VALUE = RawValue("a value", None, "1")
-FROM_AGENT = VALUE._replace(from_agent=True)
+FROM_AGENT = VALUE.replace(from_agent=True)
 
 
 def explain(outcomes: list[tuple[Request, Fetched]], **options: Any) -> list[Fetched]:
@@ -663,7 +663,7 @@ def read_body(request: Request, body: bytes) -> Fetched:
 def bare(fetched: Fetched) -> Fetched:
     """Give what was fetched without what the answer says of itself."""
     assert isinstance(fetched, RawValue)
-    return fetched._replace(identity=None)
+    return fetched.replace(identity=None)
 
 
 @pytest.mark.parametrize(

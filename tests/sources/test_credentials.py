@@ -13,7 +13,7 @@ from lambdasecrets._clock import make_deadline
 from lambdasecrets._hiding import Token
 from lambdasecrets._sources.credentials import fetch_snapstart_token
 from lambdasecrets._sources.local import LocalSource
-from lambdasecrets._transports.base import Answer
+from lambdasecrets._transports import Answer
 from lambdasecrets._transports.requests import RequestsTransport
 from lambdasecrets.dev._emulator.http_server import Connection, Request
 from lambdasecrets.dev.emulator import Emulator

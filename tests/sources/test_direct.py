@@ -81,7 +81,7 @@ def ask_for(*declarations: Secret | Parameter, seconds: float = SECONDS) -> list
 def fetch(declaration: Secret | Parameter, seconds: float = SECONDS) -> Fetched:
     """Ask for one value; give it without what the answer says of itself."""
     outcome = ask_for(declaration, seconds=seconds)[0]
-    return outcome._replace(identity=None) if isinstance(outcome, RawValue) else outcome
+    return outcome.replace(identity=None) if isinstance(outcome, RawValue) else outcome
 
 
 def text(fetched: Fetched) -> str | None:

@@ -21,7 +21,7 @@ VERSION = "22222222-2222-4222-8222-222222222222"
 def read_bare(read: Callable[[dict[str, Any]], RawValue | None], content: dict[str, Any]) -> RawValue | None:
     """Read a body, without what it says of itself."""
     raw = read(content)
-    return None if raw is None else raw._replace(identity=None)
+    return None if raw is None else raw.replace(identity=None)
 
 
 def golden(name: str) -> Any:
@@ -225,11 +225,11 @@ SIZE_SEEN = Identity("/p/size", SIZE, "3")
         (Parameter("/p/size"), SIZE_SEEN),
         (Parameter(SIZE), SIZE_SEEN),
         (Parameter("plain"), Identity("plain", f"arn:aws:ssm:{PLACE}:parameter/plain", "1")),
-        (Parameter("/p/size", version=3), SIZE_SEEN._replace(selector="3")),
-        (Parameter("/p/size:3"), SIZE_SEEN._replace(selector="3")),
-        (Parameter("/p/size", label="live"), SIZE_SEEN._replace(selector="live")),
-        (Parameter("/p/size:live"), SIZE_SEEN._replace(selector="live")),
-        (Parameter(f"{SIZE}:3"), SIZE_SEEN._replace(selector="3")),
+        (Parameter("/p/size", version=3), SIZE_SEEN.replace(selector="3")),
+        (Parameter("/p/size:3"), SIZE_SEEN.replace(selector="3")),
+        (Parameter("/p/size", label="live"), SIZE_SEEN.replace(selector="live")),
+        (Parameter("/p/size:live"), SIZE_SEEN.replace(selector="live")),
+        (Parameter(f"{SIZE}:3"), SIZE_SEEN.replace(selector="3")),
         (Parameter(REFERENCE), Identity(REFERENCE, DB, "v1")),
         (Parameter(f"{REFERENCE}:AWSPREVIOUS"), Identity(REFERENCE, DB, "v0", selector="AWSPREVIOUS")),
     ],
@@ -251,9 +251,9 @@ def test_what_is_asked_for_is_the_same(declaration: Secret | Parameter, seen: Id
         (Secret("prod/db", version_stage="mine"), DB_SEEN),
         (Parameter("p-size"), Identity("/p-size", None, "3")),
         (Parameter(SIZE.replace("size", "Size")), SIZE_SEEN),
-        (Parameter("/p/size"), SIZE_SEEN._replace(selector="3")),
+        (Parameter("/p/size"), SIZE_SEEN.replace(selector="3")),
         (Parameter("/p/size", label="live"), SIZE_SEEN),
-        (Parameter("/p/size", label="live"), SIZE_SEEN._replace(selector="Live")),
+        (Parameter("/p/size", label="live"), SIZE_SEEN.replace(selector="Live")),
     ],
 )
 def test_another_spelling(declaration: Secret | Parameter, seen: Identity) -> None:
@@ -269,14 +269,14 @@ def test_another_spelling(declaration: Secret | Parameter, seen: Identity) -> No
         (Secret(DB), Identity("prod/db", DB.replace("us-east-1", "us-west-2"), "v1", CURRENT)),
         (Secret(DB), Identity("prod/db", DB.replace("123456789012", "999988887777"), "v1", CURRENT)),
         (Secret("db-orders"), Identity("db-users1", None, "v1", CURRENT)),
-        (Secret("prod/db", version_id="v1"), DB_SEEN._replace(version="v2")),
+        (Secret("prod/db", version_id="v1"), DB_SEEN.replace(version="v2")),
         (Secret("prod/db", role_arn=OTHER_ROLE), DB_SEEN),
         (Parameter("/p/size"), Identity("/p/key", SIZE.replace("size", "key"), "3")),
         (Parameter("/p/size"), Identity("/p/size-abcdef", None, "3")),
         (Parameter(SIZE), Identity("/p/size", SIZE.replace("us-east-1", "us-west-2"), "3")),
-        (Parameter("/p/size", version=2), SIZE_SEEN._replace(selector="2")),
+        (Parameter("/p/size", version=2), SIZE_SEEN.replace(selector="2")),
         (Parameter("/p/size:2"), SIZE_SEEN),
-        (Parameter("/p/size", label="live"), SIZE_SEEN._replace(selector="test")),
+        (Parameter("/p/size", label="live"), SIZE_SEEN.replace(selector="test")),
         (Parameter(REFERENCE), Identity("/aws/reference/secretsmanager/prod/key", None, "v1")),
     ],
 )

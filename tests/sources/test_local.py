@@ -14,7 +14,7 @@ from lambdasecrets._sources import answers
 from lambdasecrets._sources.forms import RawValue
 from lambdasecrets._sources.local import LocalSource, Server
 from lambdasecrets._sources.request import Fetched, Request
-from lambdasecrets._transports.base import Address
+from lambdasecrets._transports import Address
 from lambdasecrets._transports.requests import RequestsTransport
 from lambdasecrets._transports.sockets import LeanTransport
 from lambdasecrets._wire import parameter_path, secret_path
@@ -72,7 +72,7 @@ def fetch(client: LocalSource, request: Request = SECRET, seconds: float = SECON
 def bare(fetched: dict[str, Fetched]) -> dict[str, Fetched]:
     """Give what was fetched without what the answers say of themselves."""
     return {
-        path: outcome._replace(identity=None) if isinstance(outcome, RawValue) else outcome
+        path: outcome.replace(identity=None) if isinstance(outcome, RawValue) else outcome
         for path, outcome in fetched.items()
     }
 
@@ -229,7 +229,7 @@ def test_overload_that_stays(
 def test_no_answer_in_time(client: LocalSource, emulator: Emulator, bound: str) -> None:
     """A server that hangs costs the time that there is: the error says what set it."""
     emulator.inject(faults.Hang(), times=None)
-    limit = make_deadline(SHORT_SECONDS)._replace(bound=bound)
+    limit = make_deadline(SHORT_SECONDS).replace(bound=bound)
     began = monotonic()
     error = failure(client.fetch(local(), [SECRET], limit)[SECRET.path])
     assert isinstance(error, errors.DeadlineExceededError)

@@ -17,7 +17,7 @@ from lambdasecrets._clock import make_deadline
 from lambdasecrets._sources.forms import RawValue
 from lambdasecrets._sources.local import LocalSource, Server
 from lambdasecrets._sources.request import Fetched, Request
-from lambdasecrets._transports.base import Address, Transport
+from lambdasecrets._transports import Address, Transport
 from lambdasecrets._transports.requests import RequestsTransport
 from lambdasecrets._transports.sockets import LeanTransport
 from lambdasecrets._wire import parameter_path, secret_path

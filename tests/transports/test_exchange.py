@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from lambdasecrets._hiding import Token
-from lambdasecrets._transports.base import Address, Answer, Fault, Transport
+from lambdasecrets._transports import Address, Answer, Fault, Transport
 from lambdasecrets._transports.requests import RequestsTransport
 from lambdasecrets._transports.sockets import LeanTransport
 from lambdasecrets._wire import MAX_BODY_BYTES, TOKEN_HEADER, secret_path
@@ -436,7 +436,9 @@ def test_serves_a_lane_in_its_order(transport: Transport) -> None:
 
 def contents(answers: dict[str, Answer | Fault]) -> dict[str, Any]:
     """Give the status and the body of each answer."""
-    return {path: answer[:2] if isinstance(answer, Answer) else answer for path, answer in answers.items()}
+    return {
+        path: (answer.status, answer.body) if isinstance(answer, Answer) else answer for path, answer in answers.items()
+    }
 
 
 def statuses(answers: dict[str, Answer | Fault]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ import urllib3
 from requests.adapters import BaseAdapter, HTTPAdapter
 
 from lambdasecrets._hiding import Token
-from lambdasecrets._transports.base import Address, Answer, Fault
+from lambdasecrets._transports import Address, Answer, Fault
 from lambdasecrets._transports.requests import (
     _FAULTS,
     RequestsTransport,
@@ -184,7 +184,7 @@ def exchange(
 ) -> dict[str, tuple[int, bytes] | Fault]:
     """Ask a server of the test; give statuses and bodies."""
     got = transport.exchange(Address("127.0.0.1", port), lanes, headers, seconds)
-    return {path: it[:2] if isinstance(it, Answer) else it for path, it in got.items()}
+    return {path: (it.status, it.body) if isinstance(it, Answer) else it for path, it in got.items()}
 
 
 def drip(begins: bytes) -> Callable[[Connection], None]:
@@ -608,7 +608,7 @@ def interrupt(*_: object, **__: object) -> None:
 FORKED = """
 import os, sys, threading
 import requests
-from lambdasecrets._transports.base import Address, Answer
+from lambdasecrets._transports import Address, Answer
 from lambdasecrets._transports.requests import RequestsTransport
 from tests.serving import echo, serving
 

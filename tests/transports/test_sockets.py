@@ -13,8 +13,7 @@ from typing import Any, cast
 import pytest
 
 from lambdasecrets._hiding import Token
-from lambdasecrets._transports import sockets
-from lambdasecrets._transports.base import Address, Answer, Fault, Transport
+from lambdasecrets._transports import Address, Answer, Fault, Transport, sockets
 from lambdasecrets._transports.requests import RequestsTransport
 from lambdasecrets._transports.sockets import LeanTransport
 from lambdasecrets.dev._emulator.http_server import Connection
@@ -57,7 +56,7 @@ def exchange(
 ) -> dict[str, tuple[int, bytes] | Fault]:
     """Ask a server of the test; give statuses and bodies."""
     got = transport.exchange(Address("127.0.0.1", port), lanes, {}, seconds)
-    return {path: it[:2] if isinstance(it, Answer) else it for path, it in got.items()}
+    return {path: (it.status, it.body) if isinstance(it, Answer) else it for path, it in got.items()}
 
 
 # --- What is left to the fallback -------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import traceback
 import pytest
 
 from lambdasecrets._hiding import Token
-from lambdasecrets._transports.base import Answer, is_raised_by, is_sendable
+from lambdasecrets._transports import Answer, is_raised_by, is_sendable
 
 TEXT = "IQoJb3JpZ2luX2VjE-canary"
 
