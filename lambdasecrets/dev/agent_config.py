@@ -9,6 +9,7 @@ from lambdasecrets._wire import DEFAULT_PORT
 from lambdasecrets.dev._drafts.toml import write_value
 from lambdasecrets.dev.discovery import InputError
 from lambdasecrets.dev.placeholders import check_texts, fill, fill_name, list_placeholders
+from lambdasecrets.dev.policy import describe_unserved
 from lambdasecrets.dev.regions import check_region
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _read_secret(declaration: Secret, texts: Mapping[str, str]) -> tuple[str, st
 def _list_notes(declarations: Sequence[Secret | Parameter], roles: Iterable[str | None]) -> Iterator[str]:
     for declaration in declarations:
         if isinstance(declaration, Parameter):
-            yield f"{declaration} is not served by the agent, which has secrets only."
+            yield describe_unserved(declaration)
         elif declaration.version_id is not None or declaration.version_stage not in {None, _CURRENT}:
             yield f"{declaration} is read when it is asked for: the agent prefetches {_CURRENT} only."
     count = len({role for role in roles if role is not None})

@@ -8,13 +8,13 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from lambdasecrets.dev._stores.arns import OWN_ACCOUNT, OWN_REGION
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["LambdaContext"]
 
-_ACCOUNT = "123456789012"
-_DEFAULT_REGION = "us-east-1"
 _DEFAULT_NAME = "function"
 _DEFAULT_STREAM = "2026/01/01/[$LATEST]0123456789abcdef0123456789abcdef"
 
@@ -54,7 +54,7 @@ class LambdaContext:
         return max(int((self.ends - time.monotonic()) * 1000), 0)
 
     @classmethod
-    def from_environment(cls, timeout: float, *, tenant_id: str | None = None, account: str = _ACCOUNT) -> Self:
+    def from_environment(cls, timeout: float, *, tenant_id: str | None = None, account: str = OWN_ACCOUNT) -> Self:
         """Make the context of an invocation that begins now, as Lambda's variables describe its function.
 
         Args:
@@ -64,7 +64,7 @@ class LambdaContext:
         """
         variable = os.environ.get
         name = variable("AWS_LAMBDA_FUNCTION_NAME", _DEFAULT_NAME)
-        region = variable("AWS_REGION", _DEFAULT_REGION)
+        region = variable("AWS_REGION", OWN_REGION)
         return cls(
             function_name=name,
             function_version=variable("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),

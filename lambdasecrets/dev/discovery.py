@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from lambdasecrets import _signature
 from lambdasecrets._decorator import PLAN
 from lambdasecrets._signature import Config, Plan, value_plan
+from lambdasecrets.dev._stores.arns import OWN_REGION
 from lambdasecrets.dev.environment import HIDDEN_FILES, change_environment, find_credential_variables
 from lambdasecrets.errors import LambdaSecretsError
 
@@ -50,7 +51,7 @@ _GIVEN = {
     "AWS_LAMBDA_FUNCTION_NAME": "function",
     **HIDDEN_FILES,
 }
-_GIVEN_UNLESS_SET = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_REGION": "us-east-1"}
+_GIVEN_UNLESS_SET = dict.fromkeys(("AWS_DEFAULT_REGION", "AWS_REGION"), OWN_REGION)
 
 _BOUND = (classmethod, staticmethod, types.MethodType)
 # Their texts are made of names; those of other exceptions may hold a value.

@@ -9,7 +9,7 @@ from lambdasecrets._declarations import TENANT, Parameter, Secret, bind
 from lambdasecrets.dev._drafts.nodes import Node, resolve
 from lambdasecrets.dev._drafts.samples import make_up
 from lambdasecrets.dev._drafts.toml import write_comment, write_key, write_value
-from lambdasecrets.dev._stores.arns import Home, is_arn, role_account, split_selector
+from lambdasecrets.dev._stores.arns import OWN_REGION, Home, is_arn, role_account, split_selector
 from lambdasecrets.dev.discovery import InputError
 from lambdasecrets.dev.entries import Entry, read_entries
 from lambdasecrets.dev.placeholders import fill_name, list_placeholders
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["make_secrets_file"]
 
 _FEW = 2
-_REGION = "us-east-1"
 _SUFFIX = "-MadeUp"
 _CURRENT = "AWSCURRENT"
 _LIMITS = (
@@ -206,7 +205,9 @@ def _name(entry: Entry) -> str:
     """Give the name that an entry has in the file: of another account it is an ARN."""
     account = None if entry.role is None or is_arn(entry.name) else role_account(entry.role)
     return (
-        entry.name if account is None else Home(_REGION, account).arn("secretsmanager", f"secret:{entry.name}{_SUFFIX}")
+        entry.name
+        if account is None
+        else Home(OWN_REGION, account).arn("secretsmanager", f"secret:{entry.name}{_SUFFIX}")
     )
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lambdasecrets import _resolver
+from lambdasecrets.dev._stores.arns import OWN_REGION
 from lambdasecrets.dev.context import LambdaContext
 from lambdasecrets.dev.discovery import InputError, Target, importable
 from lambdasecrets.dev.emulator import Emulator
@@ -48,7 +49,6 @@ __all__ = [
 DEFAULT_TIMEOUT_SECONDS = 3.0
 """How long a function may run unless it is configured otherwise."""
 
-_DEFAULT_REGION = "us-east-1"
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 _TOKEN = "AWS_SESSION_TOKEN"  # noqa: S105 - a variable's name
@@ -292,7 +292,7 @@ def _is_of_the_call(error: TypeError) -> bool:
 
 def _lambda_environment(target: Target) -> dict[str, str]:
     name = target.module.rpartition(".")[2]
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or _DEFAULT_REGION
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or OWN_REGION
     return {
         "AWS_DEFAULT_REGION": region,
         "AWS_EXECUTION_ENV": f"AWS_Lambda_python{sys.version_info.major}.{sys.version_info.minor}",

@@ -293,6 +293,11 @@ def _localize(text: str) -> str:
 # --- What is to be known ------------------------------------------------------------------------------------------
 
 
+def describe_unserved(parameter: Parameter) -> str:
+    """Say that the agent cannot serve what is declared."""
+    return f"{parameter} is not served by the agent, which has secrets only."
+
+
 def _list_notes(declarations: Sequence[_Declared], options: PolicyOptions) -> Iterator[str]:
     if not options.is_template:
         for name in _list_variables(declarations, options):
@@ -301,7 +306,7 @@ def _list_notes(declarations: Sequence[_Declared], options: PolicyOptions) -> It
         if _is_for_every_tenant(declaration, options):
             yield f"{declaration} allows the values of every tenant: a role does not know for which tenant it runs."
         if options.server == "agent" and isinstance(declaration, Parameter):
-            yield f"{declaration} is not served by the agent, which has secrets only."
+            yield describe_unserved(declaration)
         owner = _find_owner(fill_name(declaration, options.placeholders))
         if owner is not None and options.account is not None and owner != options.account:
             yield (

@@ -7,6 +7,7 @@ import typer
 
 from lambdasecrets.dev._cli.shared import (
     EXIT_BAD_INPUT,
+    WHAT_DECLARES,
     Root,
     Set,
     end,
@@ -34,12 +35,7 @@ Exit codes:
 
 def write_schema(
     targets: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="TARGET",
-            help="What declares: path/to/app.py:handler, module:handler, a file, a module, a package or a folder.",
-            show_default=False,
-        ),
+        list[str] | None, typer.Argument(metavar="TARGET", help=WHAT_DECLARES, show_default=False)
     ] = None,
     *,
     file: Annotated[

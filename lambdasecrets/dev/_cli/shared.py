@@ -15,13 +15,8 @@ EXIT_FINDINGS = 1
 EXIT_BAD_INPUT = 2
 STANDARD_OUTPUT = Path("-")
 
-Targets = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="TARGET",
-        help="What declares: path/to/app.py:handler, module:handler, a file, a module, a package or a folder.",
-    ),
-]
+WHAT_DECLARES = "What declares: path/to/app.py:handler, module:handler, a file, a module, a package or a folder."
+Targets = Annotated[list[str], typer.Argument(metavar="TARGET", help=WHAT_DECLARES)]
 Root = Annotated[
     Path | None,
     typer.Option("--root", metavar="FOLDER", help="The folder that modules are imported from, such as src."),

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+OWN_REGION, OWN_ACCOUNT = "us-east-1", "123456789012"
+"""Where a stand-in is, and a handler that is run on this machine, unless something says another place."""
+
 REFERENCE = "/aws/reference/secretsmanager/"
 """With this a parameter's name begins that means a secret."""
 

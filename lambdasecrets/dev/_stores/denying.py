@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _NOWHERE = arns.Home("", "")
-_CALLER = "arn:aws:sts::123456789012:assumed-role/lambdasecrets/function"
+_CALLER = f"arn:aws:sts::{arns.OWN_ACCOUNT}:assumed-role/lambdasecrets/function"
 
 
 class DenyingStore:

@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, TypeGuard
 
 from lambdasecrets.dev._stores import arns
-from lambdasecrets.dev._stores.arns import Home, Identity
+from lambdasecrets.dev._stores.arns import OWN_ACCOUNT, OWN_REGION, Home, Identity
 from lambdasecrets.dev._stores.contract import StoredParameter, StoredSecret, StoreError
 
 if TYPE_CHECKING:
@@ -116,8 +116,8 @@ class MemoryStore:
     def __init__(
         self,
         *,
-        region: str = "us-east-1",
-        account: str = "123456789012",
+        region: str = OWN_REGION,
+        account: str = OWN_ACCOUNT,
         now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
     ) -> None:
         self.region = region

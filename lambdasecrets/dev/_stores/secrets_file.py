@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from lambdasecrets.dev._stores.arns import OWN_ACCOUNT, OWN_REGION
 from lambdasecrets.dev._stores.in_process import PARAMETER_TYPES, MemoryStore
 
 _TOML = "tomllib" if sys.version_info >= (3, 11) else "tomli"
 _SECRET_CONTENTS = ("string", "json", "binary")
 _SECRET_MARKS = (*_SECRET_CONTENTS, "versions")  # a table with one of these is settings, not the secret itself
-_REGION = "us-east-1"
-_ACCOUNT = "123456789012"
 REGION_FORM = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
 ACCOUNT_FORM = re.compile(r"[0-9]{12}")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -106,7 +105,7 @@ def _read(path: Path) -> SecretsFile:
     tables = _json_tables(text) if path.suffix == ".json" else _toml_tables(text)
     _only("", tables, ("aws", "denied", "environment", "faults", "secrets", "parameters"))
     home = _home(_table("[aws]", tables.get("aws", {})))
-    store = MemoryStore(region=home.get("region", _REGION), account=home.get("account", _ACCOUNT))
+    store = MemoryStore(region=home.get("region", OWN_REGION), account=home.get("account", OWN_ACCOUNT))
     for name, value in _table("[secrets]", tables.get("secrets", {})).items():
         _put_secret(store, name, value)
     for name, value in _table("[parameters]", tables.get("parameters", {})).items():
@@ -128,9 +127,9 @@ def _faults(value: object) -> tuple[Mapping[str, object], ...]:
 def _home(settings: dict[str, Any]) -> dict[str, str]:
     _only("[aws]", settings, ("account", "region"))
     home = {key: _string("[aws]", settings, key) for key in settings}
-    if not ACCOUNT_FORM.fullmatch(home.get("account", _ACCOUNT)):
+    if not ACCOUNT_FORM.fullmatch(home.get("account", OWN_ACCOUNT)):
         raise _Mistake("[aws]", "account: expected twelve digits, as a string.")
-    if not REGION_FORM.fullmatch(home.get("region", _REGION)):
+    if not REGION_FORM.fullmatch(home.get("region", OWN_REGION)):
         raise _Mistake("[aws]", "region: expected a Region, such as us-east-1.")
     return home
 
