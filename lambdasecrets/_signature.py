@@ -86,7 +86,11 @@ class Plan(Record):
         signature: inspect.Signature | None = None,
         keywords: frozenset[str] | None = None,
     ) -> None:
-        self.owner, self.nodes, self.given, self.signature, self.keywords = owner, nodes, given, signature, keywords
+        self.owner: str = owner
+        self.nodes: dict[str, Node] = nodes
+        self.given: tuple[str, ...] = given
+        self.signature: inspect.Signature | None = signature
+        self.keywords: frozenset[str] | None = keywords
 
     @property
     def slots(self) -> tuple[Slot, ...]:

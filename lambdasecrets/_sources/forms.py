@@ -50,7 +50,11 @@ class Identity(Record):
         stages: tuple[str, ...] = (),
         selector: str = "",
     ) -> None:
-        self.name, self.arn, self.version, self.stages, self.selector = name, arn, version, stages, selector
+        self.name: str | None = name
+        self.arn: str | None = arn
+        self.version: str | None = version
+        self.stages: tuple[str, ...] = stages
+        self.selector: str = selector
 
 
 class RawValue(Record):
@@ -77,8 +81,12 @@ class RawValue(Record):
         from_agent: bool = False,
         identity: Identity | None = None,
     ) -> None:
-        self.text, self.binary, self.version = text, binary, version
-        self.is_list, self.from_agent, self.identity = is_list, from_agent, identity
+        self.text: str | None = text
+        self.binary: bytes | None = binary
+        self.version: str = version
+        self.is_list: bool = is_list
+        self.from_agent: bool = from_agent
+        self.identity: Identity | None = identity
 
     def __repr__(self) -> str:
         """Show which version it is, not what it holds."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lambdasecrets._sources.forms import RawValue, make_form
+from lambdasecrets._sources.forms import Form, RawValue, make_form
 from lambdasecrets.errors import ResolutionError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Request:
         self.declaration: Secret | Parameter = declaration
         self.subject: Subject = subject
         self.is_optional: bool = is_optional
-        self.form = make_form(declaration)
+        self.form: Form = make_form(declaration)
 
 
 Fetched = RawValue | ResolutionError
