@@ -275,7 +275,7 @@ class Problem(NamedTuple):
         return self.detail or describe(self.location, self.type)
 
 
-def _restore(kind: type[LambdaSecretsError], args: tuple[Any, ...], state: dict[str, Any]) -> LambdaSecretsError:
+def _restore(kind: type[LambdaSecretsError], args: tuple[object, ...], state: dict[str, object]) -> LambdaSecretsError:
     error = kind.__new__(kind, *args)
     error.__dict__.update(state)
     return error
@@ -284,7 +284,7 @@ def _restore(kind: type[LambdaSecretsError], args: tuple[Any, ...], state: dict[
 class LambdaSecretsError(Exception):
     """The root of everything that this library raises."""
 
-    def __reduce__(self) -> tuple[Callable[..., LambdaSecretsError], tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[Callable[..., LambdaSecretsError], tuple[object, ...]]:
         """Pickle and copy by attributes: the constructors take other arguments than the message in `args`."""
         return _restore, (type(self), self.args, self.__dict__)
 
@@ -357,7 +357,7 @@ class ResolutionError(LambdaSecretsError):
         Args:
             other: about another declaration of the same handler.
         """
-        if type(other) is not type(self) or not self.has_cause_of(other):
+        if not self.has_cause_of(other):
             return None
         both = copy(self)
         both._take(other)  # noqa: SLF001 - of this class
@@ -374,12 +374,16 @@ class ResolutionError(LambdaSecretsError):
         ResolutionError.__init__(other, self.subject, self.why, remedy)
         return other
 
-    def has_cause_of(self, other: Any) -> bool:
-        """Tell whether another error, of the same class, has the same cause."""
-        return (self.why, self.remedy) == (other.why, other.remedy)
+    def has_cause_of(self, other: ResolutionError) -> bool:
+        """Tell whether another error is of the same class and has the same cause."""
+        return type(other) is type(self) and self._identify_cause() == other._identify_cause()
+
+    def _identify_cause(self) -> tuple[object, ...]:
+        """Give what tells the cause apart among errors of this class."""
+        return (self.why, self.remedy)
 
     def _take(self, other: Any) -> None:
-        """Take over what another error of the same cause adds to this one."""
+        """Take over what another error, of the same class and cause, adds to this one."""
 
 
 class SeveralErrors(ResolutionError):  # noqa: N818 - it is the plural that tells it apart
@@ -523,9 +527,9 @@ class ExtensionUnavailableError(ResolutionError):
         what = what if was_reset else "nothing answered on {} for {:.1f} s"
         super().__init__(subject, f"{what.format(f'127.0.0.1:{port}', seconds)}{before}", self._advise(subject))
 
-    def has_cause_of(self, other: Any) -> bool:
+    def _identify_cause(self) -> tuple[object, ...]:
         """See `ResolutionError`: how long each was tried does not matter."""
-        return (self.port, self.was_reset, self.has_answered) == (other.port, other.was_reset, other.has_answered)
+        return (self.port, self.was_reset, self.has_answered)
 
     def _advise(self, subject: Subject) -> str:
         if self.has_answered:
@@ -566,9 +570,9 @@ class ExtensionNotReadyError(ResolutionError):
             at_import if subject.is_resolve else in_handler,
         )
 
-    def has_cause_of(self, other: Any) -> bool:
+    def _identify_cause(self) -> tuple[object, ...]:
         """See `ResolutionError`: how long each was asked does not matter."""
-        return bool(self.remedy == other.remedy)
+        return (self.remedy,)
 
 
 class TokenRejectedError(ResolutionError):
@@ -750,9 +754,9 @@ class ServerError(ResolutionError):
             subject, f"{self._say_what()}; asked {attempts} times in {seconds:.2f} s", f"{self._advise()} {_STALE}"
         )
 
-    def has_cause_of(self, other: Any) -> bool:
+    def _identify_cause(self) -> tuple[object, ...]:
         """See `ResolutionError`: how often each was asked does not matter."""
-        return (self.status, self.server, self.code) == (other.status, other.server, other.code)
+        return (self.status, self.server, self.code)
 
     def _say_what(self) -> str:
         if self.status is None:
@@ -920,9 +924,9 @@ class AnswerError(ResolutionError):
         self.reason, self.advice = reason or self.reason, advice or self.advice
         super().__init__(subject, f"{self.reason} ({code}, status {status})", self._advise())
 
-    def has_cause_of(self, other: Any) -> bool:
+    def _identify_cause(self) -> tuple[object, ...]:
         """See `ResolutionError`: that of several denials each needs a permission does not matter."""
-        return (self.why, self.advice) == (other.why, other.advice)
+        return (self.why, self.advice)
 
     def _take(self, other: AnswerError) -> None:
         self.permissions = _unite(self.permissions, other.permissions)
@@ -1003,9 +1007,9 @@ class UnresolvedError(ResolutionError):
         self.finding, self.is_silent = finding, is_silent
         super().__init__(subject, self._say_why(), self._advise())
 
-    def has_cause_of(self, other: Any) -> bool:
+    def _identify_cause(self) -> tuple[object, ...]:
         """See `ResolutionError`: all refusals read alike, whatever each needs."""
-        return (self.finding, self.is_silent) == (other.finding, other.is_silent)
+        return (self.finding, self.is_silent)
 
     def _take(self, other: UnresolvedError) -> None:
         self.permissions = _unite(self.permissions, other.permissions)
