@@ -13,6 +13,7 @@ from typing import (
     NoReturn,
     TypeVar,
     Union,
+    cast,
     get_args,
     get_origin,
 )
@@ -21,7 +22,7 @@ from lambdasecrets._record import Record
 from lambdasecrets.errors import DeclarationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from typing_extensions import Self
 
@@ -88,7 +89,7 @@ class Declaration:
             _refuse_arguments(cls, arguments, keywords)
         return super().__new__(cls)
 
-    def __init__(self, *content: Any) -> None:
+    def __init__(self, *content: object) -> None:
         object.__setattr__(self, "_content", content)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
@@ -107,7 +108,7 @@ class Declaration:
         """Give itself, as `__copy__` does."""
         return self
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[Callable[..., Declaration], tuple[object, ...]]:
         """Pickle by content: it was checked when it was made."""
         return _restore, (type(self), self._content)
 
@@ -368,27 +369,27 @@ def describe(declaration: Declaration, bound: Declaration) -> str:
     return f"{declaration} (filled in as {', '.join(shown)})" if shown else str(declaration)
 
 
-def write_type(annotation: Any) -> str:
+def write_type(annotation: object) -> str:
     """Give an annotation as it would be written, for an error: the same on every Python."""
-    is_class = isinstance(annotation, type) and get_origin(annotation) is None
-    return annotation.__name__ if is_class and annotation is not NoneType else _write_part(annotation)
+    if isinstance(annotation, type) and get_origin(annotation) is None and annotation is not NoneType:
+        return annotation.__name__
+    return _write_part(annotation)
 
 
-def _write_part(annotation: Any) -> str:
+def _write_part(annotation: object) -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return f"Annotated[{', '.join([_write_part(arguments[0]), *map(repr, arguments[1:])])}]"
     if origin in {Union, UnionType}:
         return " | ".join(map(_write_part, arguments))
     if annotation.__class__ is list:
-        listed: Any = annotation
-        return f"[{', '.join(map(_write_part, listed))}]"
+        return f"[{', '.join(map(_write_part, cast('list[object]', annotation)))}]"
     if arguments and origin is not Literal:
         return f"{_write_part(origin)}[{', '.join(map(_write_part, arguments))}]"
     return _write_leaf(annotation)
 
 
-def _write_leaf(annotation: Any) -> str:
+def _write_leaf(annotation: object) -> str:
     if annotation is Ellipsis:
         return "..."
     if annotation in {None, NoneType}:
@@ -400,13 +401,13 @@ def _write_leaf(annotation: Any) -> str:
     return f"ForwardRef({name!r})" if name else str(annotation).replace("typing.", "")
 
 
-def _restore(kind: type[AnyDeclaration], content: tuple[Any, ...]) -> AnyDeclaration:
+def _restore(kind: type[AnyDeclaration], content: tuple[object, ...]) -> AnyDeclaration:
     declaration = object.__new__(kind)
     object.__setattr__(declaration, "_content", content)
     return declaration
 
 
-def _options(declaration: Declaration) -> list[tuple[str, Any]]:
+def _options(declaration: Declaration) -> list[tuple[str, object]]:
     defaults = {"decrypt": True, "literal": False}
     pairs = [(name, getattr(declaration, name)) for name in declaration.__match_args__[1:]]
     return [(name, value) for name, value in pairs if value != defaults.get(name)]
@@ -557,7 +558,7 @@ def _wrong(declaration: Declaration, why: str, remedy: str) -> DeclarationError:
     return DeclarationError(str(declaration), why, remedy)
 
 
-def _refuse_arguments(kind: type[Declaration], arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
+def _refuse_arguments(kind: type[Declaration], arguments: tuple[object, ...], keywords: Mapping[str, object]) -> None:
     from lambdasecrets import _hints  # noqa: PLC0415 - only for mistakes
 
     mistake = _hints.find_mistake(kind.__name__, kind.__match_args__, arguments, keywords)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -51,7 +51,7 @@ _OF_KIND = {
 
 
 def find_mistake(
-    kind: str, accepted: Sequence[str], arguments: Sequence[Any], keywords: Mapping[str, Any]
+    kind: str, accepted: Sequence[str], arguments: Sequence[object], keywords: Mapping[str, object]
 ) -> tuple[str, str, str] | None:
     """Say what is wrong with the arguments of a declaration.
 
@@ -88,7 +88,7 @@ _OPTION_HINTS = {
 }
 
 
-def describe_unknown_option(function: Callable[..., Any], unknown: Iterable[str]) -> tuple[str, str, str]:
+def describe_unknown_option(function: Callable[..., object], unknown: Iterable[str]) -> tuple[str, str, str]:
     """Say what to write in the place of an option that there is not.
 
     Args:

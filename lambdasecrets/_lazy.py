@@ -25,18 +25,18 @@ if sys.version_info >= (3, 14):
             annotate: the function.
         """
 
-        def __init__(self, annotate: Any) -> None:
+        def __init__(self, annotate: object) -> None:
             self._annotate = annotate
 
-        def __getattr__(self, name: str) -> Any:
+        def __getattr__(self, name: str) -> object:
             return getattr(self._annotate, name)
 
-        def __call__(self, form: int, /) -> dict[str, Any]:
+        def __call__(self, form: int, /) -> dict[str, object]:
             if form != Format.VALUE_WITH_FAKE_GLOBALS:
                 raise NotImplementedError
             return {}
 
-    def signature(handler: Callable[..., Any]) -> inspect.Signature:
+    def signature(handler: Callable[..., object]) -> inspect.Signature:
         """Give the signature of a handler, its annotations as text: none is evaluated."""
         function = inspect.unwrap(handler, stop=lambda item: hasattr(item, "__signature__"))
         if not isinstance(function, FunctionType) or hasattr(function, "__signature__"):
@@ -51,11 +51,11 @@ if sys.version_info >= (3, 14):
         ]
         return whole.replace(parameters=parameters, return_annotation=texts.get("return", inspect.Signature.empty))
 
-    def _texts(function: FunctionType) -> dict[str, Any]:
+    def _texts(function: FunctionType) -> dict[str, str]:
         annotate: Any = _Unevaluated(function.__annotate__)
         return annotationlib.call_annotate_function(annotate, Format.STRING, owner=function)
 
-    def annotation(function: Callable[..., Any], name: str) -> Any:
+    def annotation(function: FunctionType, name: str) -> object:
         """Give a parameter's annotation; a name in it that does not exist stays a forward reference.
 
         Args:
@@ -70,7 +70,9 @@ if sys.version_info >= (3, 14):
         except Exception:  # noqa: BLE001 - evaluating an annotation runs whatever it says
             return None
 
-    def publish_annotations(wrapper: Callable[..., Any], handler: Callable[..., Any], hidden: frozenset[str]) -> None:
+    def publish_annotations(
+        wrapper: Callable[..., object], handler: Callable[..., object], hidden: frozenset[str]
+    ) -> None:
         """Give a wrapper the annotations of what it wraps, to be evaluated when somebody asks.
 
         Args:
@@ -79,7 +81,7 @@ if sys.version_info >= (3, 14):
             hidden: the parameters that are injected.
         """
 
-        def annotate(form: int, /) -> dict[str, Any]:
+        def annotate(form: int, /) -> dict[str, object]:
             annotations = annotationlib.get_annotations(handler, format=Format(form))
             return {name: kind for name, kind in annotations.items() if name not in hidden}
 

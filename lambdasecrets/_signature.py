@@ -17,6 +17,14 @@ from lambdasecrets.errors import DeclarationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from typing import TypeGuard
+
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
+    from typing_extensions import TypeAliasType
+
+    _Declared = Declaration | type[Declaration]
+    """What stands for a declaration: one, or the class of one where somebody forgot the name."""
 
 _ANNOTATED: Any = Annotated
 """For metadata that is known at run time only: type checkers read `Annotated[...]` as an annotation."""
@@ -43,7 +51,7 @@ class Slot(Record):
 
     __slots__ = ("declaration", "optional", "path", "type")
 
-    def __init__(self, path: tuple[str, ...], declaration: Declaration, type: Any, *, optional: bool) -> None:  # noqa: A002 - the attribute's name
+    def __init__(self, path: tuple[str, ...], declaration: Declaration, type: object, *, optional: bool) -> None:  # noqa: A002 - the attribute's name
         self.path, self.declaration, self.type, self.optional = path, declaration, type, optional
 
 
@@ -58,7 +66,7 @@ class Config(Record):
 
     __slots__ = ("fields", "model", "path")
 
-    def __init__(self, path: tuple[str, ...], model: Any, fields: dict[str, Node]) -> None:
+    def __init__(self, path: tuple[str, ...], model: type[BaseModel], fields: dict[str, Node]) -> None:
         self.path, self.model, self.fields = path, model, fields
 
 
@@ -120,7 +128,7 @@ def slots(nodes: Iterable[Node]) -> Iterator[Slot]:
             yield from slots(node.fields.values())
 
 
-def handler_plan(handler: Callable[..., Any]) -> Plan:
+def handler_plan(handler: Callable[..., object]) -> Plan:
     """Analyse a handler's signature.
 
     Args:
@@ -129,9 +137,9 @@ def handler_plan(handler: Callable[..., Any]) -> Plan:
     Raises:
         DeclarationError: a signature that could not be served; the message names the parameter and the remedy.
     """
-    _check_function(handler)
-    owner = _name(handler)
-    annotations = _Annotations(handler)
+    function = _check_function(handler)
+    owner = _name(function)
+    annotations = _Annotations(function)
     signature = annotations.signature()
     given, injectable = _split(owner, list(signature.parameters.values()))
     for parameter in given:
@@ -140,13 +148,13 @@ def handler_plan(handler: Callable[..., Any]) -> Plan:
     if not nodes:
         remedy = 'Declare one, such as `*, database: Annotated[Database, Secret("orders/database")]`.'
         raise DeclarationError(owner, "none of its parameters carries a declaration", remedy)
-    _check_wrappers(owner, handler, nodes)
+    _check_wrappers(owner, function, nodes)
     published = [*given, *(parameter for parameter in injectable if parameter.name not in nodes)]
     names = tuple(parameter.name for parameter in given)
-    return Plan(owner, nodes, names, signature.replace(parameters=published), _keywords(handler, signature))
+    return Plan(owner, nodes, names, signature.replace(parameters=published), _keywords(function, signature))
 
 
-def publish(wrapper: Callable[..., Any], handler: Callable[..., Any], plan: Plan) -> None:
+def publish(wrapper: Callable[..., object], handler: Callable[..., object], plan: Plan) -> None:
     """Give what wraps a handler the handler's signature and annotations, without what is injected.
 
     Args:
@@ -164,19 +172,20 @@ def publish(wrapper: Callable[..., Any], handler: Callable[..., Any], plan: Plan
         wrapper.__annotations__ = {name: kind for name, kind in annotations.items() if name not in plan.nodes}
 
 
-def value_plan(annotation: Any, declaration: Declaration | None = None) -> Plan:
+def value_plan(annotation: object, declaration: object = None) -> Plan:
     """Analyse what `resolve` is asked for.
 
     Args:
         annotation: a config model, an annotation that carries a declaration, or a type for the declaration.
-        declaration: what to ask for.
+        declaration: what to ask for, a `Secret` or a `Parameter`.
 
     Raises:
-        DeclarationError: an annotation that carries none, or carries one besides the given one.
+        DeclarationError: an annotation that carries none, or carries one besides the given one; or what is asked for is
+            no declaration.
     """
     _check_asked(annotation, declaration)
     where = f"resolve({write_type(annotation)})"
-    whole = annotation if declaration is None else Annotated[annotation, declaration]
+    whole = annotation if declaration is None else _annotate(annotation, [declaration])
     path = (annotation.__name__,) if _is_model(annotation) and declaration is None else ()
     node = _node(where, path, whole, optional=False)
     if node is None:
@@ -184,7 +193,7 @@ def value_plan(annotation: Any, declaration: Declaration | None = None) -> Plan:
     return Plan("resolve()", {"": node})
 
 
-def _check_asked(annotation: Any, declaration: object) -> None:
+def _check_asked(annotation: object, declaration: object) -> None:
     if declaration is not None and not isinstance(declaration, Declaration):
         why = f"its first argument is {_article(declaration)}, not a Secret or a Parameter"
         remedy = f'Write resolve(Secret("name"), {write_type(annotation)}).'
@@ -198,15 +207,16 @@ def _article(item: object) -> str:
     return f"the class {item.__name__}" if isinstance(item, type) else f"of type {type(item).__name__}"
 
 
-def _check_function(handler: Callable[..., Any]) -> None:
+def _check_function(handler: object) -> types.FunctionType:
     if not inspect.isfunction(handler):
         why, remedy = "it is no function", "Decorate a function or a method that is defined with def or async def."
         raise DeclarationError(f"{handler!r} as a handler", why, remedy)
     if inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
         raise DeclarationError(_name(handler), "it is a generator", "Return a value: Lambda does not iterate.")
+    return handler
 
 
-def _name(handler: Callable[..., Any]) -> str:
+def _name(handler: types.FunctionType) -> str:
     return f"{handler.__module__}.{handler.__qualname__}"
 
 
@@ -250,7 +260,7 @@ def _node_of(owner: str, parameter: inspect.Parameter, annotations: _Annotations
 # --- What is called must take what is injected ----------------------------------------------------------------------
 
 
-def _check_wrappers(owner: str, handler: Callable[..., Any], nodes: Iterable[str]) -> None:
+def _check_wrappers(owner: str, handler: types.FunctionType, nodes: Iterable[str]) -> None:
     """See that each wrapper between the decorator and the handler takes the arguments, too."""
     for wrapper in _wrappers(handler):
         refused = [] if _takes_any(wrapper) else [name for name in nodes if name not in _names_taken(wrapper)]
@@ -261,9 +271,9 @@ def _check_wrappers(owner: str, handler: Callable[..., Any], nodes: Iterable[str
             raise DeclarationError(f"parameter {refused[0]!r} of {owner}", why, remedy)
 
 
-def _wrappers(handler: Callable[..., Any]) -> Iterator[types.FunctionType]:
+def _wrappers(handler: types.FunctionType) -> Iterator[types.FunctionType]:
     """List the functions that lead to the handler, all but itself."""
-    function: Any = handler
+    function: object = handler
     while inspect.isfunction(function) and hasattr(function, "__wrapped__"):
         yield function
         function = vars(function)["__wrapped__"]
@@ -279,7 +289,7 @@ def _names_taken(function: types.FunctionType) -> frozenset[str]:
     return frozenset(code.co_varnames[code.co_posonlyargcount : code.co_argcount + code.co_kwonlyargcount])
 
 
-def _keywords(handler: Callable[..., Any], signature: inspect.Signature) -> frozenset[str] | None:
+def _keywords(handler: types.FunctionType, signature: inspect.Signature) -> frozenset[str] | None:
     parameters = signature.parameters.values()
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
         return None
@@ -299,12 +309,12 @@ def _describe_unknown(plan: Plan, name: str) -> str:
 # --- Declarations in annotations ------------------------------------------------------------------------------------
 
 
-def _is_declaration(item: object) -> bool:
+def _is_declaration(item: object) -> TypeGuard[_Declared]:
     """Tell whether this is a declaration, or the class of one where somebody forgot the name."""
     return isinstance(item, Declaration) or (isinstance(item, type) and issubclass(item, Declaration))
 
 
-def _check_default(where: str, annotation: Any, default: object) -> None:
+def _check_default(where: str, annotation: object, default: object) -> None:
     if _is_declaration(default):
         kind = "type" if annotation is inspect.Parameter.empty else write_type(_take_declarations(annotation)[1])
         remedy = f"Write {_write_corrected(kind, default)}, without the default."
@@ -322,7 +332,7 @@ def _example(declaration: object) -> str:
     return f'{write_type(declaration)}("name")' if isinstance(declaration, type) else str(declaration)
 
 
-def _explain_undeclared(annotation: Any) -> tuple[str, str]:
+def _explain_undeclared(annotation: object) -> tuple[str, str]:
     """Say why what should carry a declaration carries none, and the remedy."""
     if not _is_model(annotation):
         default = "a default: `= None`" if types.NoneType in get_args(annotation) else "a default"
@@ -335,7 +345,7 @@ def _explain_undeclared(annotation: Any) -> tuple[str, str]:
 
 
 def _node(
-    where: str, path: tuple[str, ...], annotation: Any, *, optional: bool, above: tuple[Any, ...] = ()
+    where: str, path: tuple[str, ...], annotation: object, *, optional: bool, above: tuple[object, ...] = ()
 ) -> Node | None:
     if _is_declaration(annotation):
         why = "its annotation is a declaration without a type"
@@ -355,25 +365,24 @@ def _node(
     return None
 
 
-def _check_declaration(where: str, declaration: Any, kind: Any) -> Declaration:
+def _check_declaration(where: str, declaration: _Declared, kind: object) -> Declaration:
     if isinstance(declaration, type):
         why = f"it carries the class {write_type(declaration)}, and no name"
         raise DeclarationError(where, why, f"Write {_write_corrected(write_type(kind), declaration)}.")
     _check_inner(where, kind)
-    checked: Declaration = declaration
-    return checked
+    return declaration
 
 
-def _check_inner(where: str, kind: Any) -> None:
+def _check_inner(where: str, kind: object) -> None:
     if _carries(kind) or is_config(kind):
         why = f"it has a declaration, and {write_type(kind)} has others inside"
         raise DeclarationError(where, why, "Keep the outer one, or those inside.")
 
 
-def _config(where: str, path: tuple[str, ...], model: Any, above: tuple[Any, ...]) -> Config:
-    if model in above:
-        raise DeclarationError(where, f"{model.__name__} contains itself", "Take the field out, or its declarations.")
-    _check_config(where, model)
+def _config(where: str, path: tuple[str, ...], kind: type, above: tuple[object, ...]) -> Config:
+    if kind in above:
+        raise DeclarationError(where, f"{kind.__name__} contains itself", "Take the field out, or its declarations.")
+    model = _check_config(where, kind)
     nodes: dict[str, Node] = {}
     for name, field in _fields(model).items():
         place = f"field {name!r} of {model.__name__} ({where})"
@@ -388,7 +397,7 @@ def _config(where: str, path: tuple[str, ...], model: Any, above: tuple[Any, ...
     return Config(path, model, nodes)
 
 
-def _check_config(where: str, kind: Any) -> None:
+def _check_config(where: str, kind: type) -> type[BaseModel]:
     name = kind.__name__
     if _is_model(kind) and not kind.__pydantic_complete__:
         raise DeclarationError(where, *_explain_undeclared(kind))
@@ -400,14 +409,15 @@ def _check_config(where: str, kind: Any) -> None:
         why = f"fields of {name} carry declarations, but it is {_record_kind(kind)}: a config model is a pydantic model"
         remedy = f'Derive it from pydantic.BaseModel; or take them out and write Annotated[{name}, Secret("name")].'
         raise DeclarationError(where, why, remedy)
+    return kind
 
 
-def is_settings(model: Any) -> bool:
+def is_settings(model: type) -> bool:
     """Tell whether a model finds values by itself: pydantic-settings leaves nothing else to tell it by."""
     return hasattr(model, "settings_customise_sources")
 
 
-def key_of_field(model: Any, name: str) -> str:
+def key_of_field(model: type[BaseModel], name: str) -> str:
     """Give the key that a field's value is passed to its model by.
 
     A model with an `__init__` of its own, such as a settings class, is called with it, and knows a field by its alias.
@@ -425,22 +435,22 @@ def key_of_field(model: Any, name: str) -> str:
     return next((choice for choice in choices if isinstance(choice, str)), name)
 
 
-def is_nullable(annotation: Any) -> bool:
+def is_nullable(annotation: object) -> bool:
     """Tell whether a type allows None, as `T | None` does."""
     alias = _alias(annotation)
     if alias is not None:
-        return is_nullable(_expand(annotation))
+        return is_nullable(_expand(alias, annotation))
     if get_origin(annotation) is Annotated:
         return is_nullable(get_args(annotation)[0])
     return types.NoneType in get_args(annotation)
 
 
-def _field_annotation(field: Any) -> Any:
+def _field_annotation(field: FieldInfo) -> object:
     # pydantic takes the outermost Annotated apart; put it together again, so that one analysis serves both.
     return _annotate(field.annotation, field.metadata)
 
 
-def _take_declarations(annotation: Any, seen: tuple[Any, ...] = ()) -> tuple[list[Any], Any]:
+def _take_declarations(annotation: object, seen: tuple[object, ...] = ()) -> tuple[list[_Declared], object]:
     """Take the declarations out of an annotation; give them and the annotation without them.
 
     Args:
@@ -449,7 +459,7 @@ def _take_declarations(annotation: Any, seen: tuple[Any, ...] = ()) -> tuple[lis
     """
     alias = _alias(annotation)
     if alias is not None:
-        found, kind = ([], None) if alias in seen else _take_declarations(_expand(annotation), (*seen, alias))
+        found, kind = ([], None) if alias in seen else _take_declarations(_expand(alias, annotation), (*seen, alias))
         # Without a declaration it stays an alias: pydantic knows what to do with one that has itself inside.
         return (found, kind) if found else ([], annotation)
     if get_origin(annotation) is Annotated:
@@ -463,12 +473,12 @@ def _take_declarations(annotation: Any, seen: tuple[Any, ...] = ()) -> tuple[lis
     return [], annotation
 
 
-def _annotate(kind: Any, metadata: list[Any]) -> Any:
+def _annotate(kind: object, metadata: list[object]) -> object:
     parts = (kind, *metadata)
     return _ANNOTATED[parts] if metadata else kind
 
 
-def _take_from_optional(annotation: Any, seen: tuple[Any, ...]) -> tuple[list[Any], Any]:
+def _take_from_optional(annotation: object, seen: tuple[object, ...]) -> tuple[list[_Declared], object]:
     """See through `Annotated[T, Secret(...)] | None`: an alias that is made optional where it is used."""
     members = [member for member in get_args(annotation) if member is not types.NoneType]
     if len(members) == len(get_args(annotation)) or len(members) > 1:
@@ -477,40 +487,43 @@ def _take_from_optional(annotation: Any, seen: tuple[Any, ...]) -> tuple[list[An
     return (found, Union[kind, None]) if found else ([], annotation)  # noqa: UP007 - kind is a value
 
 
-def _alias(annotation: Any) -> Any:
+def _alias(annotation: object) -> TypeAliasType | None:
     """Give the alias that a `type X = ...` statement made; None where this is none."""
-    alias = get_origin(annotation) or annotation
+    alias: object = get_origin(annotation) or annotation
+    return alias if _is_alias(alias) else None
+
+
+def _is_alias(item: object) -> TypeGuard[TypeAliasType]:
     # By name: typing's and typing_extensions' are two classes.
-    return alias if type(alias).__name__ == "TypeAliasType" else None
+    return type(item).__name__ == "TypeAliasType"
 
 
-def _expand(annotation: Any) -> Any:
-    """Give what an alias stands for, its type parameters filled in."""
-    alias = _alias(annotation)
+def _expand(alias: TypeAliasType, annotation: object) -> object:
+    """Give what an alias stands for, its type parameters filled in as an annotation has them."""
     arguments = dict(zip(alias.__type_params__, get_args(annotation), strict=False))
     parameters = getattr(alias.__value__, "__parameters__", ()) if arguments else ()
     return alias.__value__[tuple(arguments[item] for item in parameters)] if parameters else alias.__value__
 
 
-def _carries(annotation: Any, seen: tuple[Any, ...] = ()) -> bool:
+def _carries(annotation: object, seen: tuple[object, ...] = ()) -> bool:
     """Tell whether a declaration, or a config model, stands inside an annotation."""
     alias = _alias(annotation)
-    if alias is not None and alias not in seen and _carries(_expand(annotation), (*seen, alias)):
+    if alias is not None and alias not in seen and _carries(_expand(alias, annotation), (*seen, alias)):
         return True
     return any(_is_declared(argument, seen) or _carries(argument, seen) for argument in get_args(annotation))
 
 
-def _is_declared(annotation: Any, seen: tuple[Any, ...]) -> bool:
+def _is_declared(annotation: object, seen: tuple[object, ...]) -> bool:
     declarations, kind = _take_declarations(annotation)
     return bool(declarations) or is_config(kind, seen)
 
 
-def _is_model(annotation: Any) -> bool:
+def _is_model(annotation: object) -> TypeGuard[type[BaseModel]]:
     # By its shape, not its class: this room does without pydantic.
     return isinstance(annotation, type) and isinstance(getattr(annotation, "model_fields", None), dict)
 
 
-def is_config(annotation: Any, seen: tuple[Any, ...] = ()) -> bool:
+def is_config(annotation: object, seen: tuple[object, ...] = ()) -> TypeGuard[type]:
     """Tell whether a field of a class, or of a class in its fields, carries a declaration."""
     if annotation in seen or not (_is_model(annotation) or _record_kind(annotation)):
         return False
@@ -520,7 +533,7 @@ def is_config(annotation: Any, seen: tuple[Any, ...] = ()) -> bool:
     )
 
 
-def _members(kind: Any) -> list[tuple[Any, Any]]:
+def _members(kind: object) -> list[tuple[object, object]]:
     """List the annotations and the defaults of a class's fields."""
     if _is_model(kind):
         return [(_field_annotation(field), field.default) for field in _fields(kind).values()]
@@ -539,19 +552,18 @@ _RECORD_KINDS = {
 }
 
 
-def _record_kind(annotation: Any) -> str | None:
+def _record_kind(annotation: object) -> str | None:
     """Say what kind of class with fields this is, where it is no model."""
     if not isinstance(annotation, type):
         return None
     return next((kind for mark, kind in _RECORD_KINDS.items() if hasattr(annotation, mark)), None)
 
 
-def _fields(model: Any) -> dict[str, Any]:
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
     """List a model's fields. What they call by the name of a later class is looked up now."""
     if not model.__pydantic_complete__:
         model.model_rebuild(raise_errors=False)
-    fields: dict[str, Any] = model.model_fields
-    return fields
+    return model.model_fields
 
 
 # --- Evaluating annotations -----------------------------------------------------------------------------------------
@@ -564,7 +576,7 @@ class _Annotations:
         handler: the function, or a wrapper of it.
     """
 
-    def __init__(self, handler: Callable[..., Any]) -> None:
+    def __init__(self, handler: types.FunctionType) -> None:
         self._handler = handler
         function = inspect.unwrap(handler)
         self._function = function if inspect.isfunction(function) else handler
@@ -582,7 +594,7 @@ class _Annotations:
             raise DeclarationError(_name(self._handler), why, "Correct the annotation.")
         return inspect.signature(self._handler)
 
-    def evaluate(self, parameter: inspect.Parameter) -> Any:
+    def evaluate(self, parameter: inspect.Parameter) -> object:
         """Give what a parameter's annotation stands for."""
         try:
             return _evaluate(parameter.annotation, self._scope)
@@ -598,22 +610,22 @@ class _Annotations:
         raise problem
 
 
-def _is_lazy(handler: Callable[..., Any]) -> bool:  # pragma: no cover - since Python 3.14
+def _is_lazy(handler: Callable[..., object]) -> bool:  # pragma: no cover - since Python 3.14
     """Tell whether annotations wait to be evaluated, as they do since Python 3.14 (PEP 649)."""
     return getattr(inspect.unwrap(handler), "__annotate__", None) is not None
 
 
-def _scope(function: Any) -> Mapping[str, Any]:
+def _scope(function: types.FunctionType) -> Mapping[str, object]:
     """Give the names that annotations can use: the module's, those the function closes over, and those of its class."""
     names = {item.__name__: item for item in getattr(function, "__type_params__", ())}
     cells = {**_cells(function), **_cells(getattr(function, "__annotate__", None))}
-    own_class: Mapping[str, Any] = cells.get("__classdict__", {})
+    own_class: Mapping[str, object] = cells.get("__classdict__", {})
     return {**function.__globals__, **cells, **own_class, **names}
 
 
-def _cells(function: Any) -> dict[str, Any]:
-    code = getattr(function, "__code__", None)
-    cells = zip(code.co_freevars, function.__closure__ or (), strict=True) if code else ()
+def _cells(function: object) -> dict[str, Any]:
+    code, closure = getattr(function, "__code__", None), getattr(function, "__closure__", None)
+    cells = zip(code.co_freevars, closure or (), strict=True) if code else ()
     return {name: cell.cell_contents for name, cell in cells if _is_filled(cell)}
 
 
@@ -625,7 +637,7 @@ def _is_filled(cell: types.CellType) -> bool:
     return True
 
 
-def _evaluate(annotation: Any, scope: Mapping[str, Any]) -> Any:
+def _evaluate(annotation: object, scope: Mapping[str, object]) -> object:
     if annotation is inspect.Parameter.empty:
         return annotation
     holder = types.SimpleNamespace(__annotations__={"value": annotation})
@@ -634,7 +646,7 @@ def _evaluate(annotation: Any, scope: Mapping[str, Any]) -> Any:
     return evaluated
 
 
-def _evaluate_or_raise(where: str, parameter: inspect.Parameter, annotations: _Annotations) -> Any:
+def _evaluate_or_raise(where: str, parameter: inspect.Parameter, annotations: _Annotations) -> object:
     try:
         return annotations.evaluate(parameter)
     except Exception as error:  # noqa: BLE001 - evaluating an annotation runs whatever it says
