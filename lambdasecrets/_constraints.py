@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
 from pydantic_core import SchemaError, SchemaValidator, ValidationError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import core_schema
 
-_SAMPLES: tuple[Any, ...] = (
+_SAMPLES: tuple[object, ...] = (
     "a",
     1,
     1.5,
@@ -44,7 +44,7 @@ _UNTRIED = frozenset({"model", "dataclass", "call"})
 """What would run functions of the user's to be made."""
 
 
-def find_misplaced_constraint(schema: Mapping[str, Any]) -> str | None:
+def find_misplaced_constraint(schema: Mapping[str, object]) -> str | None:
     """Give the name of a constraint that fails whatever the value is. None: there is none of which it is known."""
     tried = (_find_refusal(inner, whole) for node in nodes(schema) for inner, whole in _list_constrained(node))
     return next((name for name in tried if name is not None), None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from pydantic_core import SchemaValidator, ValidationError, to_json
 
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
     from pydantic_core import core_schema
 
+    from lambdasecrets._schemas import Node
+
 _TOKENS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
 
 
-def write_member(document: str, key: str, member: Any) -> str:
+def write_member(document: str, key: str, member: object) -> str:
     """Give the JSON of a member as it is written in its document.
 
     Args:
@@ -77,7 +79,7 @@ class Members:
         schema: of the declared type.
     """
 
-    def __init__(self, schema: Mapping[str, Any]) -> None:
+    def __init__(self, schema: Mapping[str, object]) -> None:
         self._schema = schema
         self._scalars: _Scalars | None = None
 
@@ -100,7 +102,7 @@ class Members:
 class _Scalars:
     """Knows whether a type reads a scalar as a text. See `Members`."""
 
-    def __init__(self, schema: Mapping[str, Any]) -> None:
+    def __init__(self, schema: Mapping[str, object]) -> None:
         # Without the user's functions, so that they run once, in the way that is chosen.
         pure = cast("core_schema.CoreSchema", _drop_functions(schema))
         self._pure = SchemaValidator(pure, {"cache_strings": "none", "hide_input_in_errors": True})
@@ -158,16 +160,16 @@ def _fits(validate: Callable[[str], object], characters: str) -> bool:
     return True
 
 
-def _drop_functions(part: object) -> Any:
+def _drop_functions(part: object) -> object:
     """Copy a schema without the functions that are not pydantic's own, and without models, which bring theirs."""
     if isinstance(part, (list, tuple)):
         items = [_drop_functions(item) for item in cast("Iterable[object]", part)]
         return tuple(items) if isinstance(part, tuple) else items  # a choice and its label are a tuple
     if not isinstance(part, dict):
         return part
-    node = cast("dict[str, Any]", part)
+    node = cast("Node", part)
     if node.get("type") == "model" or has_foreign_function(node):
-        inner = _drop_functions(node.get("schema", {"type": "any"}))
+        inner = cast("Node", _drop_functions(node.get("schema", {"type": "any"})))
         return {**inner, "ref": node["ref"]} if "ref" in node else inner
     return {name: _drop_functions(item) for name, item in node.items() if name not in NOT_FOR_READING}
 
@@ -175,7 +177,7 @@ def _drop_functions(part: object) -> Any:
 _EXACT = frozenset({"decimal", "fraction"})
 
 
-def _is_read_as_text(node: dict[str, Any]) -> bool:
+def _is_read_as_text(node: Node) -> bool:
     is_after = node.get("type") == "function-after"
     is_coerced = node.get("coerce_numbers_to_str") is True
     is_exact = node.get("type") in _EXACT or node.get("cls") is Fraction  # the latter in pydantic up to 2.13

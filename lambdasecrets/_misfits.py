@@ -9,7 +9,7 @@ from __future__ import annotations
 import builtins
 import signal
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, get_args
 
 from pydantic_core import ValidationError, core_schema
 
@@ -21,6 +21,8 @@ from lambdasecrets.errors import Problem
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from pydantic_core import ErrorDetails
+
     from lambdasecrets._json import JsonFault
 
 _MOST_PROBLEMS = 100
@@ -29,7 +31,7 @@ _MOST_PROBLEMS = 100
 _ERROR_TYPES = frozenset(get_args(core_schema.ErrorType))
 
 
-def find_problems(error: Exception, schema: Mapping[str, Any], data: object) -> list[Problem]:
+def find_problems(error: Exception, schema: Mapping[str, object], data: object) -> list[Problem]:
     """List what may be shown of an error that validating raised: the first hundred things that it is about.
 
     Args:
@@ -40,7 +42,7 @@ def find_problems(error: Exception, schema: Mapping[str, Any], data: object) -> 
     try:
         if not isinstance(error, ValidationError):
             return [Problem((), _name(error))]
-        items = cast("list[dict[str, Any]]", error.errors(include_url=False, include_context=False))
+        items = error.errors(include_url=False, include_context=False)
         return list(map(_Inspector(schema, data).read, items[:_MOST_PROBLEMS]))
     except Exception as problem:  # what a validator put into an error may raise when it is looked at
         if is_from_signal_handler(problem):
@@ -73,7 +75,7 @@ def is_from_signal_handler(error: BaseException) -> bool:
 
 def _code_of(handler: Callable[..., object]) -> object:
     function = getattr(handler, "func", handler)  # a partial's own
-    method: Any = type(function).__call__
+    method: object = type(function).__call__
     return getattr(function, "__code__", getattr(method, "__code__", handler))
 
 
@@ -94,11 +96,11 @@ class _Inspector:
         data: what was validated.
     """
 
-    def __init__(self, schema: Mapping[str, Any], data: object) -> None:
+    def __init__(self, schema: Mapping[str, object], data: object) -> None:
         self._map, self._data = Map(schema), data
         self._parsed = parse_json(data) if isinstance(data, str) else data
 
-    def read(self, item: dict[str, Any]) -> Problem:
+    def read(self, item: ErrorDetails) -> Problem:
         """Give what may be shown of a thing that was found."""
         walk = Walk(self._map, self._parsed, item["loc"])
         # A validator can raise PydanticCustomError with any text as its type, its input included.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast, get_args, get_origin
 
 from pydantic import TypeAdapter
 from pydantic_core import SchemaValidator, to_json
@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from pydantic_core import core_schema
 
     from lambdasecrets._members import Members
+    from lambdasecrets._schemas import Node
     from lambdasecrets._sources.forms import RawValue
+
+
+_T = TypeVar("_T")
 
 
 class Kind(enum.Enum):
@@ -51,7 +55,7 @@ class Reader:
         self._schema = (whole or checker).schema
         self._members: Members | None = None
 
-    def read(self, raw: RawValue, key: str | None, subject: Subject) -> Any:
+    def read(self, raw: RawValue, key: str | None, subject: Subject) -> object:
         """Read a value.
 
         Returns:
@@ -72,14 +76,14 @@ class Reader:
             raised = error
         return self.checker.explain(raised, text, subject)
 
-    def _from_bytes(self, binary: bytes | None, key: str | None, subject: Subject) -> Any:
+    def _from_bytes(self, binary: bytes | None, key: str | None, subject: Subject) -> object:
         if binary is None:
             return self.checker.misfit(subject, Problem((), "no_text_value"))
         if self.kind is not Kind.BYTES or key is not None:
             return self.checker.misfit(subject, Problem((), "secret_is_binary"))
         return self.checker.check(self.checker.validator.validate_python, binary, subject)
 
-    def _from_member(self, text: str, key: str, subject: Subject) -> Any:
+    def _from_member(self, text: str, key: str, subject: Subject) -> object:
         members = parse_json(text)
         if not isinstance(members, dict):
             from lambdasecrets._misfits import explain_no_object  # noqa: PLC0415 - needed only for what does not fit
@@ -104,7 +108,7 @@ class Reader:
         self._members = Members(self._schema)
         return self._members
 
-    def _read_scalar(self, characters: str) -> Any:
+    def _read_scalar(self, characters: str) -> object:
         exact = (self._members or self._load_members()).choose_json(characters)
         return self._validate(characters) if exact is None else self._validate_json(exact)
 
@@ -119,7 +123,7 @@ class UnparsedReader(Reader):
     def __init__(self) -> None:
         super().__init__(_checker(Unparsed.__name__, str), Kind.TEXT)
 
-    def read(self, raw: RawValue, key: str | None, subject: Subject) -> Any:  # noqa: ARG002 - a reader's shape
+    def read(self, raw: RawValue, key: str | None, subject: Subject) -> object:  # noqa: ARG002 - a reader's shape
         """Give the text, else the bytes, else the InvalidValueError."""
         value = raw.binary if raw.text is None else raw.text
         return self.checker.misfit(subject, Problem((), "no_text_value")) if value is None else value
@@ -137,7 +141,7 @@ class Assembler:
         # Not strict: what `field_reader` leaves as text may have to become a number yet.
         self._validate = partial(checker.validator.validate_python, by_name=True, strict=False)
 
-    def assemble(self, fields: dict[str, Any], subject: Subject) -> Any:
+    def assemble(self, fields: Mapping[str, object], subject: Subject) -> object:
         """Make the model by its own validators.
 
         Args:
@@ -164,7 +168,7 @@ class _Checker:
         # values in its errors, and shows them to pydantic's plugins.
         self.validator = SchemaValidator(schema, {"cache_strings": "none", "hide_input_in_errors": True})
 
-    def check(self, validate: Callable[[Any], Any], data: Any, subject: Subject) -> Any:
+    def check(self, validate: Callable[[_T], object], data: _T, subject: Subject) -> object:
         """Give what validating makes of the data, or the InvalidValueError."""
         try:
             return validate(data)
@@ -172,7 +176,7 @@ class _Checker:
             raised = error
         return self.explain(raised, data, subject)
 
-    def explain(self, error: Exception, data: Any, subject: Subject) -> InvalidValueError:
+    def explain(self, error: Exception, data: object, subject: Subject) -> InvalidValueError:
         """Give what may be shown of an error that validating raised. One of a signal's handler goes on as it is.
 
         To be called when the error is no longer handled: it would become the context of an interrupt that comes now.
@@ -189,7 +193,7 @@ class _Checker:
         return InvalidValueError(subject, self.expected, [problem])
 
 
-def reader(where: str, declared: Any) -> Reader:
+def reader(where: str, declared: object) -> Reader:
     """Make the reader of a declared type.
 
     Args:
@@ -202,7 +206,7 @@ def reader(where: str, declared: Any) -> Reader:
     if declared is Unparsed:
         return UnparsedReader()
     checker = _checker(where, declared)
-    found = set(_kinds(checker.schema, {}))
+    found = set(_kinds(cast("Node", checker.schema), {}))
     kinds = [kind for kind in Kind if kind in found]
     if not kinds or None in found:
         why = f"{write_type(declared)} does not decide how the value is read"
@@ -214,7 +218,7 @@ def reader(where: str, declared: Any) -> Reader:
     return Reader(checker, kinds[0])
 
 
-def field_reader(where: str, declared: Any) -> Reader:
+def field_reader(where: str, declared: object) -> Reader:
     """Make the reader of a config model's field. See `reader`.
 
     The model validates what was read by the field's type once more. An object that was made before passes; but a
@@ -227,16 +231,16 @@ def field_reader(where: str, declared: Any) -> Reader:
     return Reader(unread, whole.kind, whole.checker)
 
 
-def _validator(checker: _Checker, kind: Kind) -> Callable[[str], Any]:
+def _validator(checker: _Checker, kind: Kind) -> Callable[[str], object]:
     validator = checker.validator
     if kind is Kind.JSON:
         return validator.validate_json
     if kind is Kind.BYTES:
         return lambda text: validator.validate_python(text.encode())
-    return cast("Callable[[str], Any]", validator.validate_strings)  # declared for dicts of texts only
+    return cast("Callable[[str], object]", validator.validate_strings)  # declared for dicts of texts only
 
 
-def assembler(where: str, model: Any) -> Assembler:
+def assembler(where: str, model: type) -> Assembler:
     """Make what puts a config model together.
 
     Args:
@@ -251,7 +255,7 @@ def assembler(where: str, model: Any) -> Assembler:
 
 def _checker(where: str, declared: Any) -> _Checker:
     try:
-        adapter: TypeAdapter[Any] = TypeAdapter(declared)
+        adapter: TypeAdapter[object] = TypeAdapter(declared)
         adapter.rebuild()  # where pydantic waits for names that are yet to be defined: they must be there now
         expected = write_type(get_args(declared)[0] if get_origin(declared) is Annotated else declared)
         checker = _Checker(expected, adapter.core_schema)
@@ -267,12 +271,12 @@ def _has_constraints(schema: object) -> bool:
     """Tell whether pydantic constrains by a function of its own what comes out of a type."""
     if isinstance(schema, dict):
         parts = cast("dict[str, object]", schema)
-        function: Any = parts.get("function")
+        function = parts.get("function")
         return _is_constraint(getattr(function, "func", function)) or any(map(_has_constraints, parts.values()))
     return isinstance(schema, (list, tuple)) and any(map(_has_constraints, cast("Iterable[object]", schema)))
 
 
-def _is_constraint(function: Any) -> bool:
+def _is_constraint(function: object) -> bool:
     module = getattr(function, "__module__", None)
     return module in {"pydantic._internal._validators", "pydantic._internal._known_annotated_metadata"}
 
@@ -310,7 +314,7 @@ _UNREAD: dict[Kind, Any] = {Kind.TEXT: str | None, Kind.JSON: Any, Kind.BYTES: b
 """What a value is before it is read."""
 
 
-def _kinds(schema: Mapping[str, Any], definitions: dict[str, Any]) -> Iterator[Kind | None]:
+def _kinds(schema: Node, definitions: dict[str, Node]) -> Iterator[Kind | None]:
     """List how the parts of a schema are read. None: one does not decide it."""
     kind = schema["type"]
     if kind == "none":
@@ -337,11 +341,11 @@ def _kinds(schema: Mapping[str, Any], definitions: dict[str, Any]) -> Iterator[K
         yield None
 
 
-def _choices(schema: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+def _choices(schema: Node) -> Iterable[Node]:
     # A union has schemas, or pairs of a schema and its label; a tagged union has them by their tags.
-    choices: dict[Any, Any] | list[Any] = schema["choices"]
+    choices: dict[object, Node] | list[Node | tuple[Node, str]] = schema["choices"]
     listed = choices.values() if isinstance(choices, dict) else choices
-    return (cast("tuple[Any, str]", choice)[0] if isinstance(choice, tuple) else choice for choice in listed)
+    return (choice[0] if isinstance(choice, tuple) else choice for choice in listed)
 
 
 def _runs_functions(schema: object) -> bool:

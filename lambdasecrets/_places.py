@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -57,7 +57,7 @@ class Map:
         schema: of the declared type.
     """
 
-    def __init__(self, schema: Mapping[str, Any]) -> None:
+    def __init__(self, schema: Mapping[str, object]) -> None:
         self.root = cast("Node", schema)
         self._definitions: dict[str, Node] = {}
         self._places: dict[tuple[int, ...], Place] = {}
@@ -173,12 +173,12 @@ def _list_wrapped(node: Node) -> Iterator[Node]:
 
 def _choices(node: Node, definitions: Mapping[str, Node]) -> Iterator[tuple[set[object], Node]]:
     """List the choices of a union, each with the labels that pydantic may put into a location for it."""
-    choices: dict[Any, Any] | list[Any] = node.get("choices", [])
+    choices: dict[object, Node] | list[Node | tuple[Node, str]] = node.get("choices", [])
     if isinstance(choices, dict):
-        yield from (({tag, str(tag)}, choice) for tag, choice in cast("dict[object, Node]", choices).items())
+        yield from (({tag, str(tag)}, choice) for tag, choice in choices.items())
         return
     for item in choices:
-        choice, label = cast("tuple[Node, str]", item) if isinstance(item, tuple) else (cast("Node", item), None)
+        choice, label = item if isinstance(item, tuple) else (item, None)
         target = definitions.get(str(choice.get("schema_ref")), choice)
         yield {label, target["type"], getattr(target.get("cls"), "__name__", None)}, choice
 

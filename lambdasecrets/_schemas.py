@@ -25,11 +25,11 @@ def nodes(part: object) -> Iterator[Node]:
             yield from nodes(item)
 
 
-def function_of(node: Node) -> Any:
+def function_of(node: Node) -> object:
     """Give the function that a part of a schema runs, a partial taken off; None where it runs none."""
     if not str(node.get("type")).startswith("function-"):
         return None
-    function: Any = node["function"]["function"]
+    function: object = node["function"]["function"]
     return getattr(function, "func", function)
 
 

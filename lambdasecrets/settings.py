@@ -62,7 +62,7 @@ class ExtensionSettingsSource(PydanticBaseSettingsSource):
         self._on_resolve = on_resolve
         self._compiled = _compile(settings_cls)
 
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - its shape
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[None, str, bool]:  # noqa: ARG002 - its shape
         """Give nothing for a field alone: all are asked for together, when the source is called."""
         return None, field_name, False
 
@@ -85,7 +85,7 @@ class ExtensionSettingsSource(PydanticBaseSettingsSource):
         given = self.current_state.keys()
         return frozenset(name for name in self._compiled.plan.nodes if {name, self._key(name)} & given)
 
-    def _resolve(self, given: frozenset[str]) -> dict[str, Any]:
+    def _resolve(self, given: frozenset[str]) -> dict[str, object]:
         if len(given) == len(self._compiled.plan.nodes):
             return {}
         invocation, limits = find_invocation(), read_limits(self._options)
