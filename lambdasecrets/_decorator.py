@@ -17,9 +17,9 @@ from lambdasecrets._signature import handler_plan, publish, value_plan
 from lambdasecrets.errors import DeclarationError, ResolutionError, SettingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Awaitable, Callable, Collection
 
-    from lambdasecrets._declarations import Declaration, Parameter, Secret
+    from lambdasecrets._declarations import Parameter, Secret
 
 PLAN = "__lambdasecrets__"
 """The attribute of a decorated handler that holds its `CompiledPlan`."""
@@ -80,7 +80,7 @@ def inject_secrets(
     on_resolve: OnResolve | None = None,
 ) -> Decorator: ...
 def inject_secrets(
-    handler: Callable[..., Any] | None = None,
+    handler: Callable[..., object] | None = None,
     /,
     *,
     max_age: float | None = None,
@@ -90,7 +90,7 @@ def inject_secrets(
     fallback: Fallback | None = None,
     on_resolve: OnResolve | None = None,
     **unknown: object,
-) -> Any:
+) -> object:
     """Resolve a handler's declared secrets and parameters before each invocation, and pass them in by keyword.
 
     The handler takes `(event, context)`, or `(self, event, context)`, and further parameters whose annotations
@@ -127,13 +127,13 @@ def inject_secrets(
     options = Options(timeout, max_age, stale_if_error, kinds, fallback).check()
     check_observer(on_resolve)
 
-    def decorate(handler: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(handler: Callable[..., object]) -> Callable[..., object]:
         return _wrap(handler, options, on_resolve)
 
     return decorate if handler is None else decorate(handler)
 
 
-def _check_options(function: Callable[..., Any], unknown: Collection[str]) -> None:
+def _check_options(function: Callable[..., object], unknown: Collection[str]) -> None:
     if unknown:
         from lambdasecrets import _hints  # noqa: PLC0415 - only for mistakes
 
@@ -156,11 +156,14 @@ def check_observer(on_resolve: object) -> None:
         raise SettingError("on_resolve", "a plain function of one argument: what is async would never be awaited")
 
 
-def _wrap(handler: Callable[..., Any], options: Options, on_resolve: OnResolve | None) -> Callable[..., Any]:
+def _wrap(handler: Callable[..., object], options: Options, on_resolve: OnResolve | None) -> Callable[..., object]:
     compiled = CompiledPlan(handler_plan(handler))
     compiled.timeout = options.timeout
-    make = _make_async_wrapper if inspect.iscoroutinefunction(handler) else _make_wrapper
-    wrapper = make(handler, Injection(compiled, options, on_resolve))
+    injection = Injection(compiled, options, on_resolve)
+    if inspect.iscoroutinefunction(handler):
+        wrapper = _make_async_wrapper(handler, injection)
+    else:
+        wrapper = _make_wrapper(handler, injection)
     publish(wrapper, handler, compiled.plan)
     setattr(wrapper, PLAN, compiled)
     return wrapper
@@ -170,9 +173,9 @@ def _wrap(handler: Callable[..., Any], options: Options, on_resolve: OnResolve |
 # that does: what is injected goes to the handler in the expression that resolves it.
 
 
-def _make_wrapper(handler: Callable[..., Any], injection: Injection) -> Callable[..., Any]:
+def _make_wrapper(handler: Callable[..., Any], injection: Injection) -> Callable[..., object]:
     @wraps(handler)
-    def wrapper(*args: Any, **overrides: Any) -> Any:
+    def wrapper(*args: object, **overrides: object) -> object:
         try:
             call = HandlerCall(injection)
             try:
@@ -200,9 +203,9 @@ def _make_wrapper(handler: Callable[..., Any], injection: Injection) -> Callable
     return wrapper
 
 
-def _make_async_wrapper(handler: Callable[..., Any], injection: Injection) -> Callable[..., Any]:
+def _make_async_wrapper(handler: Callable[..., Awaitable[object]], injection: Injection) -> Callable[..., object]:
     @wraps(handler)
-    async def wrapper(*args: Any, **overrides: Any) -> Any:
+    async def wrapper(*args: object, **overrides: object) -> object:
         try:
             call = HandlerCall(injection)
             try:
@@ -228,8 +231,8 @@ def _make_async_wrapper(handler: Callable[..., Any], injection: Injection) -> Ca
 
 
 async def _finish_later(
-    call: HandlerCall, handler: Callable[..., Any], args: tuple[Any, ...], overrides: dict[str, Any]
-) -> Any:
+    call: HandlerCall, handler: Callable[..., Awaitable[object]], args: tuple[object, ...], overrides: dict[str, object]
+) -> object:
     """Await what a plain function returned, such as a decorator's around an `async def`, with the same second run."""
     try:
         call.enter_again()
@@ -283,8 +286,8 @@ def resolve(
     on_resolve: OnResolve | None = None,
 ) -> _T: ...
 def resolve(
-    what: Any,
-    kind: Any = None,
+    what: object,
+    kind: object = None,
     /,
     *,
     max_age: float | None = None,
@@ -295,7 +298,7 @@ def resolve(
     context: object = None,
     on_resolve: OnResolve | None = None,
     **unknown: object,
-) -> Any:
+) -> object:
     """Resolve a value outside a handler's signature: in a route, a dependency, a script.
 
     Called in a coroutine it holds up the loop: use `aresolve` there.
@@ -358,8 +361,8 @@ async def aresolve(
     on_resolve: OnResolve | None = None,
 ) -> _T: ...
 async def aresolve(
-    what: Any,
-    kind: Any = None,
+    what: object,
+    kind: object = None,
     /,
     *,
     max_age: float | None = None,
@@ -370,7 +373,7 @@ async def aresolve(
     context: object = None,
     on_resolve: OnResolve | None = None,
     **unknown: object,
-) -> Any:
+) -> object:
     """Resolve a value in a coroutine, without holding up its loop. See `resolve`.
 
     Args:
@@ -407,7 +410,7 @@ register_boundary(resolve)
 register_boundary(aresolve)
 
 
-def _plan(what: Any, kind: Any, options: Options, context: object, on_resolve: OnResolve | None) -> Lookup:
+def _plan(what: object, kind: object, options: Options, context: object, on_resolve: OnResolve | None) -> Lookup:
     invocation = find_invocation(context)
     check_observer(on_resolve)
     return plan_lookup(compile_value(what, kind), options, invocation, on_resolve)
@@ -418,13 +421,13 @@ def _choose(refresh: bool) -> Callable[[Lookup], Arguments | ResolutionError]:  
     return resolver.refresh if refresh else resolver.resolve
 
 
-def _take(outcome: Arguments | ResolutionError) -> Any:
+def _take(outcome: Arguments | ResolutionError) -> object:
     if isinstance(outcome, ResolutionError):
         raise outcome
     return outcome.values[""]
 
 
-def compile_value(what: Any, kind: Any) -> CompiledPlan:
+def compile_value(what: object, kind: object) -> CompiledPlan:
     """Make ready what `resolve` is asked for. See there.
 
     Raises:
@@ -436,11 +439,11 @@ def compile_value(what: Any, kind: Any) -> CompiledPlan:
 
 
 @lru_cache(maxsize=256)
-def _compile_once(annotation: Any, declaration: Declaration | None) -> CompiledPlan:
+def _compile_once(annotation: object, declaration: object) -> CompiledPlan:
     return CompiledPlan(value_plan(annotation, declaration))
 
 
-def _is_hashable(annotation: Any) -> bool:
+def _is_hashable(annotation: object) -> bool:
     """Tell whether an annotation can be a key: what stands in `Annotated` can be anything."""
     try:
         hash(annotation)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn, TypeVar, overload
 
 from lambdasecrets import _log
 from lambdasecrets._hiding import Hidden, list_carried
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from lambdasecrets._resolver import OnResolve
     from lambdasecrets._sources.forms import RawValue
     from lambdasecrets._threads import Crew
+
+_T = TypeVar("_T")
 
 _NOTHING: frozenset[str] = frozenset()
 _PLAIN_RESULTS = frozenset({bool, bytes, dict, int, list, str, type(None)})
@@ -42,7 +44,7 @@ class Injection:
         self.compiled, self.options, self.on_resolve = compiled, options, on_resolve
         self._last = len(compiled.plan.given) - 1
 
-    def find_context(self, args: tuple[Any, ...], overrides: Mapping[str, Any]) -> object:
+    def find_context(self, args: tuple[object, ...], overrides: Mapping[str, object]) -> object:
         """Give the context: Lambda gives it last, a test may name it."""
         return args[self._last] if len(args) > self._last else overrides.get(self.compiled.plan.given[self._last])
 
@@ -71,25 +73,25 @@ class HandlerCall:
         self._scope: Scope | None = None
         self._lookup: Lookup | None = None
         self._before: dict[str, Fingerprint] = {}
-        self._given: dict[str, Any] = {}
-        self._next: Hidden[dict[str, Any]] | None = None
+        self._given: dict[str, object] = {}
+        self._next: Hidden[dict[str, object]] | None = None
         self._pending: Hidden[dict[str, RawValue]] | None = None
         self._first: Hidden[BaseException] | None = None
-        self._running: Hidden[Awaitable[Any]] | None = None
+        self._running: Hidden[Awaitable[object]] | None = None
 
     # --- The first run --------------------------------------------------------------------------------------------
 
-    def resolve(self, args: tuple[Any, ...], overrides: dict[str, Any]) -> dict[str, Any]:
+    def resolve(self, args: tuple[object, ...], overrides: dict[str, object]) -> dict[str, object]:
         """Begin the invocation, and give the values."""
         lookup = self._begin(args, overrides)
         return self._use(find_resolver().resolve(lookup) if lookup else _NOTHING_TO_RESOLVE)
 
-    async def aresolve(self, args: tuple[Any, ...], overrides: dict[str, Any]) -> dict[str, Any]:
+    async def aresolve(self, args: tuple[object, ...], overrides: dict[str, object]) -> dict[str, object]:
         """Begin the invocation, and give the values without holding up the loop."""
         lookup = self._begin(args, overrides)
         return self._use(await run_in_thread(find_resolver().resolve, lookup) if lookup else _NOTHING_TO_RESOLVE)
 
-    def _begin(self, args: tuple[Any, ...], overrides: dict[str, Any]) -> Lookup | None:
+    def _begin(self, args: tuple[object, ...], overrides: dict[str, object]) -> Lookup | None:
         """Set the deadline, before anything else and before any thread. None: the caller gives every value."""
         injection = self._injection
         self._scope = Scope(injection.find_context(args, overrides))
@@ -111,20 +113,20 @@ class HandlerCall:
         )
         return self._lookup
 
-    def _use(self, outcome: Arguments | ResolutionError) -> dict[str, Any]:
+    def _use(self, outcome: Arguments | ResolutionError) -> dict[str, object]:
         if isinstance(outcome, ResolutionError):
             raise outcome
         self._before = outcome.fingerprints
         return {**self._given, **outcome.values} if self._given else outcome.values
 
-    def hold_awaitable(self, result: Any) -> bool:
+    def hold_awaitable(self, result: object) -> bool:
         """Keep what a handler returned, if it is to be awaited: the invocation goes on with it."""
         if type(result) in _PLAIN_RESULTS or not inspect.isawaitable(result):
             return False
         self._running = Hidden(result)
         return True
 
-    def take_running(self) -> Awaitable[Any]:
+    def take_running(self) -> Awaitable[object]:
         """Give the awaitable that the handler returned, once."""
         running, self._running = self._running, None
         assert running is not None  # noqa: S101 - `hold_awaitable` has put it there
@@ -185,12 +187,12 @@ class HandlerCall:
         self._next, self._first = Hidden(outcome.values), Hidden(error)
         return True
 
-    def take(self) -> dict[str, Any]:
+    def take(self) -> dict[str, object]:
         """Give the newer values, once."""
         taken, self._next = self._next, None
         return {} if taken is None else {**self._given, **taken.reveal()}
 
-    def accept(self, result: Any) -> Any:
+    def accept(self, result: object) -> object:
         """Give the result of the second run, and keep the values that it was made with."""
         self._keep_pending()
         return result
@@ -238,7 +240,13 @@ def _find_crew() -> Crew:
     return _CREWS.setdefault("crew", Crew()) if "crew" not in _CREWS else _CREWS["crew"]
 
 
-async def run_in_thread(resolve: Callable[[Lookup], Any], lookup: Lookup, *, or_late: bool = True) -> Any:
+@overload
+async def run_in_thread(
+    resolve: Callable[[Lookup], Arguments | ResolutionError], lookup: Lookup
+) -> Arguments | ResolutionError: ...
+@overload
+async def run_in_thread(resolve: Callable[[Lookup], _T], lookup: Lookup, *, or_late: Literal[False]) -> _T | None: ...
+async def run_in_thread(resolve: Callable[[Lookup], object], lookup: Lookup, *, or_late: bool = True) -> object:
     """Run a resolve in a thread of the library's own, and wait for it no longer than its deadline.
 
     Raises:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import inspect
 from contextlib import contextmanager
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from lambdasecrets import _resolver
 from lambdasecrets._decorator import PLAN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Awaitable, Callable, Generator
     from pathlib import Path
     from types import TracebackType
 
@@ -24,7 +24,7 @@ __all__ = ["Override", "SecretsExtension", "forget", "lambda_context", "override
 DEFAULT_TIMEOUT_SECONDS = 3.0
 """Lambda's own, for a function that sets none."""
 
-_Function = TypeVar("_Function", bound="Callable[..., Any]")
+_Function = TypeVar("_Function", bound="Callable[..., object]")
 
 
 if not TYPE_CHECKING:  # the tools are imported when they are used: a test that overrides everything needs none
@@ -38,7 +38,7 @@ if not TYPE_CHECKING:  # the tools are imported when they are used: a test that 
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
 
 
-def override(handler: Callable[..., Any], /, **values: Any) -> Override:
+def override(handler: Callable[..., object], /, **values: object) -> Override:
     """Inject values of your own into a handler, wherever it is called from: a router, a web framework, a queue.
 
     What is overridden is not fetched; the rest is. A keyword argument of the caller's wins. With every value
@@ -74,9 +74,9 @@ class Override:
         values: what to inject, by name.
     """
 
-    def __init__(self, compiled: CompiledPlan, values: dict[str, Any]) -> None:
+    def __init__(self, compiled: CompiledPlan, values: dict[str, object]) -> None:
         self._compiled, self._values = compiled, values
-        self._before: list[dict[str, Any]] = []
+        self._before: list[dict[str, object]] = []
 
     def __enter__(self) -> None:
         self._before.append(self._compiled.overrides)
@@ -97,28 +97,28 @@ class Override:
         if isinstance(function, type) or _is_generator(function):
             what = "class" if isinstance(function, type) else "generator"
             raise TypeError(f"Cannot decorate a {what} with override: write `with override(...)` inside.")
-        wrap: Any = self._async_wrapper if inspect.iscoroutinefunction(function) else self._wrapper
-        wrapper: _Function = wrap(function)
-        return wrapper
+        if inspect.iscoroutinefunction(function):
+            return cast("_Function", self._async_wrapper(function))
+        return cast("_Function", self._wrapper(function))
 
-    def _wrapper(self, function: Any) -> Any:
+    def _wrapper(self, function: Callable[..., object]) -> Callable[..., object]:
         @wraps(function)
-        def wrapper(*args: Any, **kwargs: Any) -> Any:
+        def wrapper(*args: object, **kwargs: object) -> object:
             with self:
                 return function(*args, **kwargs)
 
         return wrapper
 
-    def _async_wrapper(self, function: Any) -> Any:
+    def _async_wrapper(self, function: Callable[..., Awaitable[object]]) -> Callable[..., object]:
         @wraps(function)
-        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        async def wrapper(*args: object, **kwargs: object) -> object:
             with self:
                 return await function(*args, **kwargs)
 
         return wrapper
 
 
-def _is_generator(function: Callable[..., Any]) -> bool:
+def _is_generator(function: Callable[..., object]) -> bool:
     return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
 
