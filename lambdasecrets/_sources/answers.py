@@ -16,7 +16,7 @@ from lambdasecrets import _settings, _wire
 from lambdasecrets._json import parse_object
 from lambdasecrets._sources.forms import RawValue
 from lambdasecrets._sources.request import Fetched, Request
-from lambdasecrets._transports import Answer, Fault
+from lambdasecrets._transports import Answer, NoAnswer
 from lambdasecrets.errors import (
     DeadlineExceededError,
     ExtensionNotReadyError,
@@ -104,7 +104,7 @@ class Retry:
         self,
         reason: Reason,
         status: int | None = None,
-        fault: Fault | None = None,
+        fault: NoAnswer | None = None,
         *,
         server: Server | None = None,
         code: str | None = None,
@@ -178,8 +178,8 @@ class PendingRequest:
         """Give the error of a request whose retries did not help."""
         seconds = max(time.monotonic() - self.began, sum(self.waited.values()))
         subject = self.request.subject
-        if verdict.fault in {Fault.REFUSED, Fault.RESET}:
-            was_reset, is_local = verdict.fault is Fault.RESET, not _settings.is_lambda()
+        if verdict.fault in {NoAnswer.REFUSED, NoAnswer.RESET}:
+            was_reset, is_local = verdict.fault is NoAnswer.RESET, not _settings.is_lambda()
             return ExtensionUnavailableError(subject, self.port, seconds, was_reset=was_reset, is_local=is_local)
         if verdict.reason is Reason.STARTING:
             return ExtensionNotReadyError(subject, seconds)
@@ -209,8 +209,8 @@ def _make_token_error(request: Request, verdict: Retry) -> ResolutionError:
     return TokenRejectedError(request.subject, status, server=verdict.server, source=source, is_local=is_local)
 
 
-def read_answer(request: Request, answer: Answer | Fault | ResolutionError, deadline: Deadline) -> Verdict:
-    if isinstance(answer, Fault):
+def read_answer(request: Request, answer: Answer | NoAnswer | ResolutionError, deadline: Deadline) -> Verdict:
+    if isinstance(answer, NoAnswer):
         return _read_fault(request, answer, deadline)
     if isinstance(answer, ResolutionError):
         return answer
@@ -222,16 +222,16 @@ def read_answer(request: Request, answer: Answer | Fault | ResolutionError, dead
     )
 
 
-def _read_fault(request: Request, fault: Fault, deadline: Deadline) -> Verdict:
-    if fault in {Fault.REFUSED, Fault.RESET}:
+def _read_fault(request: Request, fault: NoAnswer, deadline: Deadline) -> Verdict:
+    if fault in {NoAnswer.REFUSED, NoAnswer.RESET}:
         return Retry(Reason.STARTING, fault=fault)
-    if fault is Fault.LOST:
+    if fault is NoAnswer.LOST:
         return Retry(Reason.BUSY, fault=fault)
-    if fault is Fault.TIMED_OUT:
+    if fault is NoAnswer.TIMED_OUT:
         return make_late_error(request, deadline)
-    if fault is Fault.EXHAUSTED:
+    if fault is NoAnswer.EXHAUSTED:
         return TooManyOpenFilesError(request.subject)
-    remedy = "Correct the name that is declared." if fault is Fault.UNSENDABLE else None
+    remedy = "Correct the name that is declared." if fault is NoAnswer.UNSENDABLE else None
     return ProtocolError(request.subject, None, fault.value, remedy)
 
 

@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 from lambdasecrets import _settings, _wire
 from lambdasecrets._hiding import Token
 from lambdasecrets._json import parse_object
-from lambdasecrets._transports import Address, Answer, Fault
+from lambdasecrets._transports import Address, Answer, NoAnswer
 from lambdasecrets.errors import SettingError
 
 if TYPE_CHECKING:
@@ -58,9 +58,9 @@ def _ask(transport: Transport, address: Address, path: str, deadline: Deadline) 
     authorization = _settings.read_credential(_settings.AUTHORIZATION)
     headers = {"Authorization": authorization} if authorization else {}
     seconds = min(deadline.left(), _LONGEST_WAIT_SECONDS)
-    answer = transport.exchange(address, [[path]], headers, seconds)[path] if seconds else Fault.TIMED_OUT
-    if isinstance(answer, Fault):
-        return "did not answer in time" if answer is Fault.TIMED_OUT else "did not answer"
+    answer = transport.exchange(address, [[path]], headers, seconds)[path] if seconds else NoAnswer.TIMED_OUT
+    if isinstance(answer, NoAnswer):
+        return "did not answer in time" if answer is NoAnswer.TIMED_OUT else "did not answer"
     return _read_token(answer) if answer.status == _OK else f"answered {answer.status}"
 
 

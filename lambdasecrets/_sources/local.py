@@ -18,7 +18,7 @@ from lambdasecrets._sources.answers import (
     read_answer,
 )
 from lambdasecrets._sources.forms import Match, RawValue
-from lambdasecrets._transports import Address, Answer, Fault
+from lambdasecrets._transports import Address, Answer, NoAnswer
 from lambdasecrets.errors import (
     CredentialsUnavailableError,
     NoTokenError,
@@ -202,7 +202,7 @@ class _Exchange:
 
     def _send(
         self, lanes: list[list[str]], due: Sequence[Request], *, anew: bool
-    ) -> Mapping[str, Answer | Fault | ResolutionError]:
+    ) -> Mapping[str, Answer | NoAnswer | ResolutionError]:
         """Send what is due once; give each answer, or why it was not sent."""
         token = self._source.read_token(self._deadline)
         seconds = self._deadline.left()
@@ -220,7 +220,7 @@ class _Exchange:
         return {path: answers[_wire.add_refresh(path)] for lane in lanes for path in lane}
 
     def _read_batch(
-        self, due: Sequence[Request], answers: Mapping[str, Answer | Fault | ResolutionError]
+        self, due: Sequence[Request], answers: Mapping[str, Answer | NoAnswer | ResolutionError]
     ) -> list[Request]:
         """Settle what is certain; give what is to be asked alone."""
         others: dict[Request, Verdict] = {}
@@ -237,7 +237,7 @@ class _Exchange:
         return self._read_others(others, answers) if others else []
 
     def _read_others(
-        self, verdicts: Mapping[Request, Verdict], answers: Mapping[str, Answer | Fault | ResolutionError]
+        self, verdicts: Mapping[Request, Verdict], answers: Mapping[str, Answer | NoAnswer | ResolutionError]
     ) -> list[Request]:
         """Settle, of what is no value that says whose it is, what is certain; give what is to be asked alone.
 
@@ -286,7 +286,7 @@ class _Exchange:
             if verdict.reason is Reason.TOKEN:
                 self._source.forget_token()
             self._is_crowded = self._is_crowded or verdict.reason is Reason.CROWDED
-            if verdict.fault is Fault.REFUSED:
+            if verdict.fault is NoAnswer.REFUSED:
                 self._server.is_agent = None
             pending = self._pending.get(path) or self._make_pending(request)
             error = pending.schedule(verdict, self._deadline)

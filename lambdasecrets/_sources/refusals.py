@@ -241,7 +241,7 @@ def _read_home(arn: str | None) -> _Home:
 # --- What a code means ----------------------------------------------------------------------------------------------
 
 
-class _Refusal(NamedTuple):
+class _Case(NamedTuple):
     """An answer of AWS's, and what it is about.
 
     Attributes:
@@ -321,7 +321,7 @@ def read_refusal(
     code = message if message in _CREDENTIALS else code
     asked = _look_at(request.declaration, function_arn)
     permissions = _list_permissions(request.declaration, server, asked)
-    refusal = _Refusal(code, status, message, server, asked, permissions)
+    refusal = _Case(code, status, message, server, asked, permissions)
     meaning = _judge(refusal)
     return meaning.kind(
         request.subject,
@@ -339,16 +339,16 @@ def _list_permissions(declaration: Secret | Parameter, server: Server, asked: _A
     return declaration.permissions(server=reader, region=asked.own_region, account=asked.own_account)
 
 
-def _judge(refusal: _Refusal) -> _Meaning:
+def _judge(refusal: _Case) -> _Meaning:
     is_of_key = refusal.code.startswith("KMS")
     return _JUDGES.get(refusal.code, _judge_key if is_of_key else _judge_other)(refusal)
 
 
-def _judge_other(refusal: _Refusal) -> _Meaning:
+def _judge_other(refusal: _Case) -> _Meaning:
     return _Meaning(AnswerError, "AWS answered with an error", _name_reference(refusal.asked))
 
 
-def _judge_spelling(_: _Refusal) -> _Meaning:
+def _judge_spelling(_: _Case) -> _Meaning:
     return _Meaning(AnswerError, "AWS takes the name, or the version, for no valid one", "Check how they are spelled.")
 
 
@@ -357,7 +357,7 @@ def _name_reference(asked: _Asked) -> str:
     return f"See the error codes of {api} API reference."
 
 
-def _judge_credentials(refusal: _Refusal) -> _Meaning:
+def _judge_credentials(refusal: _Case) -> _Meaning:
     is_agents = refusal.server == "agent"
     whose = "the credentials that the agent runs with" if is_agents else "the credentials of this process"
     advice = f"Renew {whose}. On your own machine: `aws sso login`, or what else you log in with."
@@ -370,14 +370,14 @@ def _judge_credentials(refusal: _Refusal) -> _Meaning:
     return _Meaning(CredentialsRejectedError, f"AWS does not accept {whose}, or there are none", f"{advice}{clock}")
 
 
-def _judge_full_agent(refusal: _Refusal) -> _Meaning:
+def _judge_full_agent(refusal: _Case) -> _Meaning:
     reason = f"the agent has as many roles as its max_roles allows, and {refusal.asked.role} is one more"
     return _Meaning(
         AnswerError, reason, "Raise max_roles in the agent's configuration (20 by default), and start it again."
     )
 
 
-def _judge_denial(refusal: _Refusal) -> _Meaning:
+def _judge_denial(refusal: _Case) -> _Meaning:
     found = _NOT_AUTHORIZED.search(refusal.message)
     action = found["action"] if found else ""
     if action.startswith("kms:") or (not found and _NO_KEY.search(refusal.message)):
@@ -388,12 +388,12 @@ def _judge_denial(refusal: _Refusal) -> _Meaning:
     return _Meaning(AccessDeniedError, reason, advice, _list_reads(refusal))
 
 
-def _list_reads(refusal: _Refusal) -> tuple[Permission, ...]:
+def _list_reads(refusal: _Case) -> tuple[Permission, ...]:
     """List what it takes without the role, which was had."""
     return tuple(item for item in refusal.permissions if item.role == refusal.asked.role)
 
 
-def _judge_role(refusal: _Refusal) -> _Meaning:
+def _judge_role(refusal: _Case) -> _Meaning:
     """Read what the agent answers, or STS, where a role could not be assumed."""
     role = refusal.asked.role
     if role is None:
@@ -405,7 +405,7 @@ def _judge_role(refusal: _Refusal) -> _Meaning:
     return _Meaning(AccessDeniedError, f"{who} may not assume {role}", advice, (Permission("sts:AssumeRole", role),))
 
 
-def _describe_denial(refusal: _Refusal, action: str) -> tuple[str, str]:
+def _describe_denial(refusal: _Case, action: str) -> tuple[str, str]:
     """Give the reason and the advice: AWS says which policy it is that does not allow it."""
     asked, found = refusal.asked, _POLICY.search(refusal.message)
     reason = f"{_whose_role(refusal)} may not read it"
@@ -428,11 +428,11 @@ def _describe_denial(refusal: _Refusal, action: str) -> tuple[str, str]:
     return f"{reason}: the {found['policy']} does not allow it", "Allow {permissions} there too."
 
 
-def _whose_role(refusal: _Refusal) -> str:
+def _whose_role(refusal: _Case) -> str:
     return f"the role {refusal.asked.role}" if refusal.asked.role else refusal.role
 
 
-def _advise_account(refusal: _Refusal) -> str:
+def _advise_account(refusal: _Case) -> str:
     """Say what the owner of another account's ARN has to allow."""
     asked, caller = refusal.asked, _CALLER.search(refusal.message)
     own = caller["account"] if caller else asked.own_account
@@ -455,7 +455,7 @@ def _advise_move(asked: _Asked) -> str:
     return f"Run the function in {asked.region}. Or {copy} {where}, and declare its name."
 
 
-def _judge_absence(refusal: _Refusal) -> _Meaning:
+def _judge_absence(refusal: _Case) -> _Meaning:
     asked = refusal.asked
     if refusal.code in _VERSION_CODES or _NO_VERSION.search(refusal.message):
         return _Meaning(NotFoundError, *_describe_missing_version(asked))
@@ -482,7 +482,7 @@ def _describe_missing_version(asked: _Asked) -> tuple[str, str]:
     return f"it exists, but has no {asked.selector}", "`aws secretsmanager list-secret-version-ids` lists what it has."
 
 
-def _judge_key(refusal: _Refusal) -> _Meaning:
+def _judge_key(refusal: _Case) -> _Meaning:
     reason = f"its KMS key cannot be used by {refusal.role}"
     advice = (
         f"Allow kms:Decrypt on its customer-managed key, in {refusal.policy} and in the key's own, and see that the "
@@ -491,7 +491,7 @@ def _judge_key(refusal: _Refusal) -> _Meaning:
     return _Meaning(DecryptionError, reason, advice)
 
 
-def _judge_state(refusal: _Refusal) -> _Meaning:
+def _judge_state(refusal: _Case) -> _Meaning:
     if _MARKED.search(refusal.message):
         return _Meaning(MarkedForDeletionError, MarkedForDeletionError.reason, MarkedForDeletionError.advice)
     if _NO_STAGE_OF_VERSION.search(refusal.message):
@@ -500,7 +500,7 @@ def _judge_state(refusal: _Refusal) -> _Meaning:
     return _Meaning(AnswerError, "AWS does not read it in its present state", advice)
 
 
-_JUDGES: dict[str, Callable[[_Refusal], _Meaning]] = {
+_JUDGES: dict[str, Callable[[_Case], _Meaning]] = {
     **dict.fromkeys(_CREDENTIALS, _judge_credentials),
     **dict.fromkeys(_DENIED, _judge_denial),
     **dict.fromkeys(_INVALID, _judge_spelling),

@@ -58,7 +58,7 @@ class Answer(Record):
         return f"Answer(status={self.status})"
 
 
-class Fault(enum.Enum):
+class NoAnswer(enum.Enum):
     """Why there is no answer. Each value goes on from "the answer"."""
 
     REFUSED = "cannot be had: nothing accepted the connection"
@@ -89,7 +89,7 @@ class Transport(Protocol):
         seconds: float,
         *,
         anew: bool = False,
-    ) -> dict[str, Answer | Fault]:
+    ) -> dict[str, Answer | NoAnswer]:
         """Send requests and collect the answers.
 
         Args:

@@ -31,7 +31,7 @@ from lambdasecrets._transports import (
     REQUEST_TIMEOUT_STATUS,
     Address,
     Answer,
-    Fault,
+    NoAnswer,
     is_raised_by,
     is_sendable,
 )
@@ -86,11 +86,11 @@ class RequestsTransport:
         seconds: float,
         *,
         anew: bool = False,
-    ) -> dict[str, Answer | Fault]:
+    ) -> dict[str, Answer | NoAnswer]:
         """See `Transport.exchange`."""
         ends = monotonic() + seconds
         if not is_sendable(address.host):
-            return {path: Fault.UNSENDABLE for paths in lanes for path in paths}
+            return {path: NoAnswer.UNSENDABLE for paths in lanes for path in paths}
         if self._has_forked:
             self._renew(address)
         kind = _Exchange if self._is_own else _GivenExchange
@@ -210,7 +210,7 @@ class _Exchange:
         self.open: list[requests.Response] = []
         self.is_over = False
         self._session, self._anew = session, anew
-        self._answers: dict[str, Answer | Fault] = {}
+        self._answers: dict[str, Answer | NoAnswer] = {}
 
     def serve(self, lanes: Sequence[Sequence[str]]) -> None:
         """Ask for the paths of some lanes.
@@ -229,10 +229,10 @@ class _Exchange:
                     raise outcome
                 self._answers[path] = outcome
 
-    def outcomes(self, lanes: Sequence[Sequence[str]]) -> dict[str, Answer | Fault]:
+    def outcomes(self, lanes: Sequence[Sequence[str]]) -> dict[str, Answer | NoAnswer]:
         """Give what has come for each path."""
         soiled = [number for used, number in self.connections.items() if getattr(used, "is_soiled", False)]
-        answers = {path: self._answers.get(path, Fault.TIMED_OUT) for paths in lanes for path in paths}
+        answers = {path: self._answers.get(path, NoAnswer.TIMED_OUT) for paths in lanes for path in paths}
         return {path: _mark_doubtful(answer, soiled) for path, answer in answers.items()} if soiled else answers
 
     def end(self) -> None:
@@ -247,15 +247,15 @@ class _Exchange:
         """Give a Session without connections."""
         return _own_session()
 
-    def _ask(self, session: requests.Session, path: str) -> Answer | Fault | BaseException:
+    def _ask(self, session: requests.Session, path: str) -> Answer | NoAnswer | BaseException:
         if not is_sendable(path):
-            return Fault.UNSENDABLE
+            return NoAnswer.UNSENDABLE
         while (seconds := self.ends - monotonic()) > 0:
             request = self.request(path)
             outcome = request.send(session, seconds)
             if not request.is_stale:
                 return outcome
-        return Fault.TIMED_OUT
+        return NoAnswer.TIMED_OUT
 
 
 class _GivenExchange(_Exchange):
@@ -293,11 +293,11 @@ class _Request:
 
     def __init__(self, exchange: _Exchange, path: str) -> None:
         self._exchange, self._path = exchange, path
-        self._outcome: Answer | Fault | None = None
+        self._outcome: Answer | NoAnswer | None = None
         self._has_begun = False
         self.is_stale = False
 
-    def send(self, session: requests.Session, seconds: float) -> Answer | Fault | BaseException:
+    def send(self, session: requests.Session, seconds: float) -> Answer | NoAnswer | BaseException:
         """Send it.
 
         Returns:
@@ -322,8 +322,8 @@ class _Request:
             # http.client takes a negative size of a chunk for a number, and fails when it reads so much.
             if not is_raised_by(error, _HTTP_PACKAGES):
                 raise
-            foreign, fault = self._foreign(error), Fault.GARBLED
-        return foreign or (Fault.LOST if self._has_begun and fault is Fault.RESET else fault)
+            foreign, fault = self._foreign(error), NoAnswer.GARBLED
+        return foreign or (NoAnswer.LOST if self._has_begun and fault is NoAnswer.RESET else fault)
 
     def _prepare(self) -> requests.PreparedRequest:
         prepared = _prepare_request(self._exchange.address, self._path).copy()
@@ -335,7 +335,7 @@ class _Request:
         innermost = list(_layers(error))[-1]
         return None if is_raised_by(innermost, _PACKAGES) else innermost
 
-    def _read(self, response: requests.Response) -> Answer | Fault:
+    def _read(self, response: requests.Response) -> Answer | NoAnswer:
         """Read an answer, no more of it than is allowed."""
         self._has_begun = True
         used = _socket_of(response.raw)
@@ -348,18 +348,18 @@ class _Request:
         if self.is_stale or response.status_code == CONNECTION_LIMIT_STATUS:
             _retire(response.raw)
         body = self._read_body(response)
-        return body if isinstance(body, Fault) else Answer(response.status_code, body, number)
+        return body if isinstance(body, NoAnswer) else Answer(response.status_code, body, number)
 
-    def _read_body(self, response: requests.Response) -> bytes | Fault:
+    def _read_body(self, response: requests.Response) -> bytes | NoAnswer:
         raw = response.raw
         body = bytes(raw.read(MAX_BODY_BYTES + 1, decode_content=False))
         if len(body) > MAX_BODY_BYTES:
-            return Fault.TOO_LARGE
+            return NoAnswer.TOO_LARGE
         # The end itself: where it is not there the answer was cut, and with it the connection is free again.
         raw.read(1, decode_content=False)
         is_cut = not (body or raw.chunked) and raw.length_remaining is None
         # http.client reads a head that was cut like one without a length.
-        return Fault.LOST if is_cut else body
+        return NoAnswer.LOST if is_cut else body
 
 
 class _GivenRequest(_Request):
@@ -377,7 +377,7 @@ class _GivenRequest(_Request):
         self._sent: requests.PreparedRequest | None = None
         self._failure: BaseException | None = None
 
-    def send(self, session: requests.Session, seconds: float) -> Answer | Fault | BaseException:
+    def send(self, session: requests.Session, seconds: float) -> Answer | NoAnswer | BaseException:
         """Send it, with tokens as texts for as long as that takes."""
         try:
             return super().send(session, seconds)
@@ -413,31 +413,31 @@ class _GivenRequest(_Request):
         """Give what a hook has raised. An adapter says by exceptions why there is no answer."""
         return error if error is self._failure else None
 
-    def _read_body(self, response: requests.Response) -> bytes | Fault:
+    def _read_body(self, response: requests.Response) -> bytes | NoAnswer:
         kept = vars(response).get("_content")
         if isinstance(kept, bytes):
-            return kept if len(kept) <= MAX_BODY_BYTES else Fault.TOO_LARGE
+            return kept if len(kept) <= MAX_BODY_BYTES else NoAnswer.TOO_LARGE
         self._open.append(response)
-        body: bytes | Fault = Fault.LOST
+        body: bytes | NoAnswer = NoAnswer.LOST
         try:
             # Looked at once it is in the list: what `end` did not see there is seen here.
-            body = Fault.TIMED_OUT if self._exchange.is_over else self._read_raw(response)
+            body = NoAnswer.TIMED_OUT if self._exchange.is_over else self._read_raw(response)
         finally:
             self._open.remove(response)
-            if isinstance(body, Fault):
+            if isinstance(body, NoAnswer):
                 response.close()
         # From now on whoever asks for the content gets this, and reads no more.
-        vars(response).update(_content=b"" if isinstance(body, Fault) else body, _content_consumed=True)
+        vars(response).update(_content=b"" if isinstance(body, NoAnswer) else body, _content_consumed=True)
         return body
 
-    def _read_raw(self, response: requests.Response) -> bytes | Fault:
+    def _read_raw(self, response: requests.Response) -> bytes | NoAnswer:
         if isinstance(response.raw, urllib3.BaseHTTPResponse):
             return super()._read_body(response)
         body = bytes(response.raw.read(MAX_BODY_BYTES + 1))
-        return body if len(body) <= MAX_BODY_BYTES else Fault.TOO_LARGE
+        return body if len(body) <= MAX_BODY_BYTES else NoAnswer.TOO_LARGE
 
 
-def _mark_doubtful(answer: Answer | Fault, soiled: Sequence[int]) -> Answer | Fault:
+def _mark_doubtful(answer: Answer | NoAnswer, soiled: Sequence[int]) -> Answer | NoAnswer:
     """Mark an answer that came on a connection on which something else came too."""
     is_doubted = isinstance(answer, Answer) and answer.connection in soiled
     return answer.replace(certain=False) if isinstance(answer, Answer) and is_doubted else answer
@@ -699,36 +699,36 @@ def _prepare_request(address: Address, path: str) -> requests.PreparedRequest:
     return prepared
 
 
-_FAULTS: dict[type[BaseException], Fault] = {
-    TimeoutError: Fault.TIMED_OUT,
-    requests.Timeout: Fault.TIMED_OUT,
-    requests.ConnectTimeout: Fault.TIMED_OUT,
-    urllib3.exceptions.TimeoutError: Fault.TIMED_OUT,
-    ConnectionRefusedError: Fault.REFUSED,
-    urllib3.exceptions.NewConnectionError: Fault.REFUSED,
-    http.client.RemoteDisconnected: Fault.RESET,
-    OSError: Fault.RESET,
-    requests.ConnectionError: Fault.RESET,
-    urllib3.exceptions.ProtocolError: Fault.RESET,
-    urllib3.exceptions.PoolError: Fault.RESET,
-    http.client.IncompleteRead: Fault.LOST,
-    urllib3.exceptions.IncompleteRead: Fault.LOST,
-    urllib3.exceptions.InvalidChunkLength: Fault.LOST,
-    requests.exceptions.ChunkedEncodingError: Fault.LOST,
-    requests.RequestException: Fault.GARBLED,
-    urllib3.exceptions.HTTPError: Fault.GARBLED,
-    http.client.HTTPException: Fault.GARBLED,
+_FAULTS: dict[type[BaseException], NoAnswer] = {
+    TimeoutError: NoAnswer.TIMED_OUT,
+    requests.Timeout: NoAnswer.TIMED_OUT,
+    requests.ConnectTimeout: NoAnswer.TIMED_OUT,
+    urllib3.exceptions.TimeoutError: NoAnswer.TIMED_OUT,
+    ConnectionRefusedError: NoAnswer.REFUSED,
+    urllib3.exceptions.NewConnectionError: NoAnswer.REFUSED,
+    http.client.RemoteDisconnected: NoAnswer.RESET,
+    OSError: NoAnswer.RESET,
+    requests.ConnectionError: NoAnswer.RESET,
+    urllib3.exceptions.ProtocolError: NoAnswer.RESET,
+    urllib3.exceptions.PoolError: NoAnswer.RESET,
+    http.client.IncompleteRead: NoAnswer.LOST,
+    urllib3.exceptions.IncompleteRead: NoAnswer.LOST,
+    urllib3.exceptions.InvalidChunkLength: NoAnswer.LOST,
+    requests.exceptions.ChunkedEncodingError: NoAnswer.LOST,
+    requests.RequestException: NoAnswer.GARBLED,
+    urllib3.exceptions.HTTPError: NoAnswer.GARBLED,
+    http.client.HTTPException: NoAnswer.GARBLED,
 }
 """The one map of foreign exceptions: each stands for itself and for those derived from it that are not listed."""
 
 _MAPPED = tuple(_FAULTS)
 
 
-def fault_of(error: BaseException) -> Fault:
+def fault_of(error: BaseException) -> NoAnswer:
     """Say what an exception of requests, urllib3, http.client or the socket means. The innermost one decides."""
     innermost = list(_layers(error))[-1]
     if isinstance(innermost, OSError) and innermost.errno in NO_DESCRIPTOR_LEFT:
-        return Fault.EXHAUSTED
+        return NoAnswer.EXHAUSTED
     return next(_FAULTS[kind] for kind in type(innermost).__mro__ if kind in _FAULTS)
 
 

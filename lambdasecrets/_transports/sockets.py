@@ -23,7 +23,7 @@ from lambdasecrets._transports import (
     REMEMBERED,
     REQUEST_TIMEOUT_STATUS,
     Answer,
-    Fault,
+    NoAnswer,
     is_raised_by,
     is_sendable,
 )
@@ -95,12 +95,12 @@ class LeanTransport:
         seconds: float,
         *,
         anew: bool = False,
-    ) -> dict[str, Answer | Fault]:
+    ) -> dict[str, Answer | NoAnswer]:
         """See `Transport.exchange`."""
         ends = monotonic() + seconds
         host = _host_line(address)
         if host is None:
-            return {path: Fault.UNSENDABLE for paths in lanes for path in paths}
+            return {path: NoAnswer.UNSENDABLE for paths in lanes for path in paths}
         idle = self._idle.setdefault(address, [])
         batch = _Batch(address, idle, _seal(_head(host, headers)), ends, anew=anew)
         unfinished = [_Lane(batch, paths) for paths in lanes if paths]
@@ -158,11 +158,11 @@ class _Fallback:
         ends: float,
         *,
         anew: bool,
-    ) -> dict[str, Answer | Fault]:
+    ) -> dict[str, Answer | NoAnswer]:
         """Exchange as `Transport` does, but until a moment on the monotonic clock."""
         made = self._made or self._wait(ends)
         if made is None:
-            return {path: Fault.TIMED_OUT for paths in lanes for path in paths}
+            return {path: NoAnswer.TIMED_OUT for paths in lanes for path in paths}
         return made.exchange(address, lanes, headers, max(ends - monotonic(), 0.0), anew=anew)
 
     def close(self) -> None:
@@ -213,7 +213,7 @@ class _Batch:
 
     def __init__(self, address: Address, idle: list[_Connection], sealed: _Sealed, ends: float, *, anew: bool) -> None:
         self.address, self.idle, self.sealed, self.ends, self.anew = address, idle, sealed, ends, anew
-        self.answers: dict[str, Answer | Fault] = {}
+        self.answers: dict[str, Answer | NoAnswer] = {}
         self.foreign: list[list[str]] = []
         self.numbers: dict[_Connection, int] = {}
 
@@ -253,7 +253,7 @@ class _Lane:
                 raise
             self._settle_failed(error)
         except _TooLarge:
-            self._settle(Fault.TOO_LARGE)
+            self._settle(NoAnswer.TOO_LARGE)
         except _Foreign:
             # All that is left: if each were tried here first, requests would grow with the square of the paths.
             self._batch.foreign.append(self._todo)
@@ -295,7 +295,7 @@ class _Lane:
         if lines:
             connection.send(lines, head, size, self._batch.ends)
         else:
-            self._settle(Fault.UNSENDABLE)
+            self._settle(NoAnswer.UNSENDABLE)
 
     def _can_go_on(self, connection: _Connection) -> bool:
         """Tell whether a connection whose answers have all come can carry more requests."""
@@ -375,20 +375,20 @@ class _Lane:
         """Settle what a broken connection leaves. One that was idle, or has given an answer, is only replaced."""
         connection = self._connection
         if isinstance(error, ConnectionRefusedError):
-            self._settle_all(Fault.REFUSED)
+            self._settle_all(NoAnswer.REFUSED)
         elif isinstance(error, TimeoutError):
-            self._settle_all(Fault.TIMED_OUT)
+            self._settle_all(NoAnswer.TIMED_OUT)
         elif error.errno in NO_DESCRIPTOR_LEFT:
-            self._settle_all(Fault.EXHAUSTED)
+            self._settle_all(NoAnswer.EXHAUSTED)
         elif connection is None or not (connection.answers or connection.is_inside):
-            self._settle_all(Fault.RESET)
+            self._settle_all(NoAnswer.RESET)
         elif connection.is_inside:
-            self._settle(Fault.LOST)
+            self._settle(NoAnswer.LOST)
 
-    def _settle(self, fault: Fault) -> None:
+    def _settle(self, fault: NoAnswer) -> None:
         self._batch.answers[self._todo.pop(0)] = fault
 
-    def _settle_all(self, fault: Fault) -> None:
+    def _settle_all(self, fault: NoAnswer) -> None:
         while self._todo:
             self._settle(fault)
 
@@ -423,7 +423,7 @@ def _seal(data: bytes) -> _Sealed:
     return (lambda: data), len(data)
 
 
-def _shift(answer: Answer | Fault, by: int) -> Answer | Fault:
+def _shift(answer: Answer | NoAnswer, by: int) -> Answer | NoAnswer:
     """Give an answer's connection a number that none of the first so many has."""
     return answer.replace(connection=answer.connection + by) if isinstance(answer, Answer) else answer
 

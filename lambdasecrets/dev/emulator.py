@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lambdasecrets.dev._emulator.aws_api import MADE_UP_KEY, AwsApi, Call, read_call
 from lambdasecrets.dev._emulator.http_server import Answer, Connection, Request, Server
-from lambdasecrets.dev._emulator.profiles import PROFILES, Moment, log, one_line
+from lambdasecrets.dev._emulator.profiles import PROFILES, ServerState, log, one_line
 from lambdasecrets.dev.fault_rules import make_fault
 from lambdasecrets.dev.faults import Fault, Refuse
 from lambdasecrets.dev.stores import CachedStore, SecretsFile, SecretsFileError, Store
@@ -321,8 +321,8 @@ class Emulator:
     def _answer(self, connection: Connection, request: Request, call: Call | None) -> Answer:
         if call is not None:
             return self._aws.answer(call, request, self.token)
-        moment = Moment(self.token, self._is_ready, connection.crowd)
-        return self._profile.answer(request, self._store, moment)
+        state = ServerState(self.token, self._is_ready, connection.crowd)
+        return self._profile.answer(request, self._store, state)
 
     def _note(self, exchange: _Exchange, status: int | None) -> None:
         request, call = exchange.request, exchange.call

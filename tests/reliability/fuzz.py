@@ -23,7 +23,7 @@ from lambdasecrets._hiding import Token
 from lambdasecrets._sources.forms import RawValue
 from lambdasecrets._sources.local import LocalSource, Server
 from lambdasecrets._sources.request import Request
-from lambdasecrets._transports import Address, Answer, Fault, Transport
+from lambdasecrets._transports import Address, Answer, NoAnswer, Transport
 from lambdasecrets._transports.requests import RequestsTransport
 from lambdasecrets._transports.sockets import LeanTransport, _Connection
 from lambdasecrets.dev._emulator.http_server import Connection
@@ -65,7 +65,7 @@ class _Fixed:
         seconds: float,
         *,
         anew: bool = False,
-    ) -> dict[str, Answer | Fault]:
+    ) -> dict[str, Answer | NoAnswer]:
         return {path: self._told for lane in lanes for path in lane}
 
     def close(self) -> None: ...
@@ -119,7 +119,7 @@ class Scripted:
         connection.send(self.script)
 
 
-def judge_transports(server: Scripted, address: Address, data: bytes) -> Answer | Fault:
+def judge_transports(server: Scripted, address: Address, data: bytes) -> Answer | NoAnswer:
     """Read bytes as the lean transport does, and hold it against `requests`. A `$` becomes a canary for the logs.
 
     Raises:
@@ -130,17 +130,17 @@ def judge_transports(server: Scripted, address: Address, data: bytes) -> Answer 
     with watched_logs() as log:
         several = _exchanged(LeanTransport(RequestsTransport), address, lanes)
         lean = _exchanged(LeanTransport(RequestsTransport), address, [["/"]])["/"]
-        other = _exchanged(RequestsTransport(), address, [["/"]])["/"] if isinstance(lean, Answer) else Fault.GARBLED
+        other = _exchanged(RequestsTransport(), address, [["/"]])["/"] if isinstance(lean, Answer) else NoAnswer.GARBLED
     assert several.keys() == {"/1", "/2", "/3"}, "A path has no outcome."
-    assert lean is not Fault.REFUSED, "The bytes were not read."
-    assert isinstance(other, Fault) or (
+    assert lean is not NoAnswer.REFUSED, "The bytes were not read."
+    assert isinstance(other, NoAnswer) or (
         isinstance(lean, Answer) and (lean.status, lean.body) == (other.status, other.body)
     ), "The two transports read different answers."
     assert not log.leaks, "A log shows what was sent."
     return lean
 
 
-def _exchanged(transport: Transport, address: Address, lanes: Sequence[Sequence[str]]) -> dict[str, Answer | Fault]:
+def _exchanged(transport: Transport, address: Address, lanes: Sequence[Sequence[str]]) -> dict[str, Answer | NoAnswer]:
     try:
         return transport.exchange(address, lanes, {"token": "t"}, _EXCHANGE_SECONDS)
     finally:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lambdasecrets import NotFoundError, ProtocolError, UnresolvedError
 from lambdasecrets._sources.forms import RawValue
 from lambdasecrets._sources.request import Request
-from lambdasecrets._transports import Address, Answer, Fault
+from lambdasecrets._transports import Address, Answer, NoAnswer
 from lambdasecrets._transports.requests import RequestsTransport
 from lambdasecrets._transports.sockets import LeanTransport
 from tests.golden import VERSION_2, golden
@@ -122,14 +122,14 @@ def test_any_bytes_come_to_an_outcome(data: bytes) -> None:
     [
         (answer(b"hello"), Answer(200, b"hello")),
         (b"HTTP/1.0 200 OK\r\n\r\nhello", Answer(200, b"hello")),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel", Fault.LOST),
-        (b"", Fault.RESET),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel", NoAnswer.LOST),
+        (b"", NoAnswer.RESET),
         # The canary in this line must not get into urllib3's log.
-        (b"HTTP/1.1 200 OK\r\n$\r\nContent-Length: 5\r\n\r\nhello", Fault.LOST),
+        (b"HTTP/1.1 200 OK\r\n$\r\nContent-Length: 5\r\n\r\nhello", NoAnswer.LOST),
     ],
 )
 def test_the_judge_sees_what_the_transport_reads(
-    scripted: tuple[fuzz.Scripted, Address], data: bytes, expected: Answer | Fault
+    scripted: tuple[fuzz.Scripted, Address], data: bytes, expected: Answer | NoAnswer
 ) -> None:
     """The judge gives what the lean transport made of the bytes."""
     assert expected == fuzz.judge_transports(*scripted, data)

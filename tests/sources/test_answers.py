@@ -26,7 +26,7 @@ from lambdasecrets._sources.answers import (
 )
 from lambdasecrets._sources.forms import RawValue
 from lambdasecrets._sources.request import Fetched, Request
-from lambdasecrets._transports import Answer, Fault
+from lambdasecrets._transports import Answer, NoAnswer
 from lambdasecrets._wire import parameter_path, secret_path
 from lambdasecrets.errors import Progress, ResolutionError, Subject
 from tests.golden import VERSION_1, VERSION_2, golden
@@ -273,14 +273,14 @@ def test_an_error_is_not_read() -> None:
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [
-        (Fault.REFUSED, (Reason.STARTING, None, Fault.REFUSED, None, None)),
-        (Fault.RESET, (Reason.STARTING, None, Fault.RESET, None, None)),
-        (Fault.LOST, (Reason.BUSY, None, Fault.LOST, None, None)),
-        (Fault.TIMED_OUT, describe(make_late_error(SECRET, LATE))),
-        (Fault.GARBLED, (errors.ProtocolError, f"the answer is no HTTP. {LISTENS}")),
-        (Fault.TOO_LARGE, (errors.ProtocolError, f"the answer is larger than any value can be. {LISTENS}")),
+        (NoAnswer.REFUSED, (Reason.STARTING, None, NoAnswer.REFUSED, None, None)),
+        (NoAnswer.RESET, (Reason.STARTING, None, NoAnswer.RESET, None, None)),
+        (NoAnswer.LOST, (Reason.BUSY, None, NoAnswer.LOST, None, None)),
+        (NoAnswer.TIMED_OUT, describe(make_late_error(SECRET, LATE))),
+        (NoAnswer.GARBLED, (errors.ProtocolError, f"the answer is no HTTP. {LISTENS}")),
+        (NoAnswer.TOO_LARGE, (errors.ProtocolError, f"the answer is larger than any value can be. {LISTENS}")),
         (
-            Fault.EXHAUSTED,
+            NoAnswer.EXHAUSTED,
             (
                 errors.TooManyOpenFilesError,
                 (
@@ -291,7 +291,7 @@ def test_an_error_is_not_read() -> None:
             ),
         ),
         (
-            Fault.UNSENDABLE,
+            NoAnswer.UNSENDABLE,
             (
                 errors.ProtocolError,
                 (
@@ -302,14 +302,14 @@ def test_an_error_is_not_read() -> None:
         ),
     ],
 )
-def test_what_a_fault_means(fault: Fault, expected: tuple[Any, ...]) -> None:
+def test_what_a_fault_means(fault: NoAnswer, expected: tuple[Any, ...]) -> None:
     """Each reason for which there is no answer is a reason to ask again, or an error with its own remedy."""
     assert describe(read_answer(SECRET, fault, LATE)) == expected
 
 
 def test_every_fault_has_a_meaning() -> None:
     """None of the transport's faults raises."""
-    assert all(describe(read_answer(SECRET, fault, LATE)) for fault in Fault)
+    assert all(describe(read_answer(SECRET, fault, LATE)) for fault in NoAnswer)
 
 
 @bounded
@@ -329,7 +329,7 @@ LOG = 'ook in the function\'s log for lines that begin "[AWS Parameters and Secr
     ("verdict", "kind", "says"),
     [
         (
-            Retry(Reason.STARTING, fault=Fault.REFUSED),
+            Retry(Reason.STARTING, fault=NoAnswer.REFUSED),
             errors.ExtensionUnavailableError,
             (
                 "nothing answered on 127.0.0.1:2773 for 1.0 s. Is the layer AWS-Parameters-and-Secrets-Lambda-"
@@ -338,7 +338,7 @@ LOG = 'ook in the function\'s log for lines that begin "[AWS Parameters and Secr
             ),
         ),
         (
-            Retry(Reason.STARTING, fault=Fault.RESET),
+            Retry(Reason.STARTING, fault=NoAnswer.RESET),
             errors.ExtensionUnavailableError,
             (
                 "what listens on 127.0.0.1:2773 closed each connection before it answered, for 1.0 s. Does it end as "
@@ -404,7 +404,7 @@ def test_what_does_not_pass(
             ),
         ),
         (
-            Retry(Reason.BUSY, fault=Fault.LOST),
+            Retry(Reason.BUSY, fault=NoAnswer.LOST),
             "the connection was lost in the middle of the answer",
             f"L{LOG}",
         ),
@@ -442,7 +442,7 @@ def test_where_a_rejected_token_is_from(
 
 def test_outside_a_lambda(clock: Clock) -> None:
     """Where this is no Lambda, the error of a server that is not there says so."""
-    error, _ = ask_until_it_ends(clock, Retry(Reason.STARTING, fault=Fault.REFUSED))
+    error, _ = ask_until_it_ends(clock, Retry(Reason.STARTING, fault=NoAnswer.REFUSED))
     assert isinstance(error, errors.ExtensionUnavailableError)
     assert error.is_local
 
@@ -453,7 +453,7 @@ def test_outside_a_lambda(clock: Clock) -> None:
 @pytest.mark.parametrize(
     ("verdict", "attempts"),
     [
-        (Retry(Reason.STARTING, fault=Fault.REFUSED), 13),
+        (Retry(Reason.STARTING, fault=NoAnswer.REFUSED), 13),
         (Retry(Reason.STARTING, 400), 13),
         (Retry(Reason.TOKEN, 401, server="extension"), 2),
         (Retry(Reason.REFUSED_BY_AWS, 400), 2),

@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from lambdasecrets._hiding import Token
-from lambdasecrets._transports import Address, Answer, Fault, Transport
+from lambdasecrets._transports import Address, Answer, NoAnswer, Transport
 from lambdasecrets._transports.requests import RequestsTransport
 from lambdasecrets._transports.sockets import LeanTransport
 from lambdasecrets._wire import MAX_BODY_BYTES, TOKEN_HEADER, secret_path
@@ -68,12 +68,12 @@ def expected(emulator: Emulator, store: MemoryStore) -> Answer:
     return Answer(heard.status, heard.body)
 
 
-def get(transport: Transport, emulator: Emulator, path: str = PATH, seconds: float = SECONDS) -> Answer | Fault:
+def get(transport: Transport, emulator: Emulator, path: str = PATH, seconds: float = SECONDS) -> Answer | NoAnswer:
     """Ask for one path."""
     return transport.exchange(address(emulator.port), [[path]], {TOKEN_HEADER: emulator.token}, seconds)[path]
 
 
-def get_from(transport: Transport, port: int, *, seconds: float = SECONDS, **headers: str) -> Answer | Fault:
+def get_from(transport: Transport, port: int, *, seconds: float = SECONDS, **headers: str) -> Answer | NoAnswer:
     """Ask a server of the test."""
     return transport.exchange(address(port), [["/"]], headers, seconds)["/"]
 
@@ -130,19 +130,19 @@ def test_sends_no_headers_of_its_own_making(transport: Transport) -> None:
 def test_nothing_listens(transport: Transport, emulator: Emulator) -> None:
     """A closed port is a refusal."""
     emulator.inject(faults.Refuse(), times=None)
-    assert get(transport, emulator) is Fault.REFUSED
+    assert get(transport, emulator) is NoAnswer.REFUSED
 
 
 def test_reset_before_the_answer(transport: Transport, emulator: Emulator) -> None:
     """A connection that breaks before an answer began is a reset, and its request is sent once."""
     emulator.inject(faults.ResetBeforeAnswer())
-    assert (get(transport, emulator), len(emulator.requests)) == (Fault.RESET, 1)
+    assert (get(transport, emulator), len(emulator.requests)) == (NoAnswer.RESET, 1)
 
 
 def test_closed_before_the_answer(transport: Transport) -> None:
     """A connection that ends in good order before an answer began is a reset too."""
     with serving(repeating(b"")) as server:
-        assert get_from(transport, server.port) is Fault.RESET
+        assert get_from(transport, server.port) is NoAnswer.RESET
 
 
 @pytest.mark.parametrize("fault", [faults.ResetInsideAnswer(), faults.Truncated()])
@@ -151,7 +151,7 @@ def test_lost_inside_the_answer(
 ) -> None:
     """A connection that ends in the middle of an answer has lost it."""
     emulator.inject(fault)
-    assert [Fault.LOST, expected] == [get(transport, emulator), get(transport, emulator)]
+    assert [NoAnswer.LOST, expected] == [get(transport, emulator), get(transport, emulator)]
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_lost_inside_the_answer(
 def test_lost_inside_the_head(transport: Transport, head: bytes) -> None:
     """A head without its end is a lost answer too, and not one that is empty."""
     with serving(repeating(head)) as server:
-        assert get_from(transport, server.port) is Fault.LOST
+        assert get_from(transport, server.port) is NoAnswer.LOST
 
 
 @pytest.mark.parametrize("chunks", [b"5\r\nhel", b"5\r\nhello\r\n", b"5\r\nhello\r\n3"])
@@ -168,14 +168,14 @@ def test_lost_inside_a_chunked_answer(transport: Transport, chunks: bytes) -> No
     """Chunks without their end are a lost answer, never a short one."""
     cut = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
     with serving(repeating(cut)) as server:
-        assert get_from(transport, server.port) is Fault.LOST
+        assert get_from(transport, server.port) is NoAnswer.LOST
 
 
 def test_no_answer_in_time(transport: Transport, emulator: Emulator) -> None:
     """A server that does not answer costs the time that there is, and no more."""
     emulator.inject(faults.Hang())
     began = monotonic()
-    assert get(transport, emulator, seconds=SHORT_SECONDS) is Fault.TIMED_OUT
+    assert get(transport, emulator, seconds=SHORT_SECONDS) is NoAnswer.TIMED_OUT
     assert SHORT_SECONDS / 2 < monotonic() - began < LATE_SECONDS
 
 
@@ -184,7 +184,7 @@ def test_no_end_of_a_drip_in_time(transport: Transport, emulator: Emulator, expe
     """A server that sends byte after byte costs the same: the time is a total, not one that starts with every byte."""
     emulator.inject(faults.SlowDrip(part, interval=0.1))
     began = monotonic()
-    assert get(transport, emulator, seconds=SHORT_SECONDS) is Fault.TIMED_OUT
+    assert get(transport, emulator, seconds=SHORT_SECONDS) is NoAnswer.TIMED_OUT
     assert monotonic() - began < LATE_SECONDS < 0.1 * len(expected.body)
 
 
@@ -200,7 +200,7 @@ def test_no_end_of_chunks_in_time(transport: Transport) -> None:
 
     with serving(serve) as server:
         began = monotonic()
-        assert get_from(transport, server.port, seconds=SHORT_SECONDS) is Fault.TIMED_OUT
+        assert get_from(transport, server.port, seconds=SHORT_SECONDS) is NoAnswer.TIMED_OUT
         assert monotonic() - began < LATE_SECONDS
 
 
@@ -269,7 +269,7 @@ def test_reads_no_body_that_is_too_large(transport: Transport, status: str) -> N
             sent.append(MAX_BODY_BYTES)
 
     with serving(serve) as server:
-        assert get_from(transport, server.port) is Fault.TOO_LARGE
+        assert get_from(transport, server.port) is NoAnswer.TOO_LARGE
         until(lambda: server.connections == 0)
     assert sum(sent) < 32 * MAX_BODY_BYTES  # most of it is what the kernel holds
 
@@ -277,7 +277,7 @@ def test_reads_no_body_that_is_too_large(transport: Transport, status: str) -> N
 def test_an_endless_body_is_too_large(transport: Transport, emulator: Emulator) -> None:
     """A body whose length is not told is cut at the same limit."""
     emulator.inject(faults.HugeBody(declared=False), times=None)
-    assert get(transport, emulator) is Fault.TOO_LARGE
+    assert get(transport, emulator) is NoAnswer.TOO_LARGE
 
 
 def test_endless_chunks_are_too_large(transport: Transport) -> None:
@@ -285,13 +285,13 @@ def test_endless_chunks_are_too_large(transport: Transport) -> None:
     chunk = b"%x\r\n%b\r\n" % (MAX_BODY_BYTES // 2, b"x" * (MAX_BODY_BYTES // 2))
     body = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + 3 * chunk
     with serving(repeating(body)) as server:
-        assert get_from(transport, server.port) is Fault.TOO_LARGE
+        assert get_from(transport, server.port) is NoAnswer.TOO_LARGE
 
 
 @pytest.mark.parametrize(
-    ("excess", "expected"), [(0, Answer(200, b"x" * MAX_BODY_BYTES)), (1, Fault.TOO_LARGE)], ids=["at", "over"]
+    ("excess", "expected"), [(0, Answer(200, b"x" * MAX_BODY_BYTES)), (1, NoAnswer.TOO_LARGE)], ids=["at", "over"]
 )
-def test_the_limit_itself(transport: Transport, excess: int, expected: Answer | Fault) -> None:
+def test_the_limit_itself(transport: Transport, excess: int, expected: Answer | NoAnswer) -> None:
     """A body of exactly the limit is read, one byte more is too large."""
     with serving(repeating(answer(b"x" * (MAX_BODY_BYTES + excess)))) as server:
         assert get_from(transport, server.port) == expected
@@ -352,7 +352,7 @@ def test_what_is_not_taken_in_time(transport: Transport) -> None:
     began = monotonic()
     with socket.create_server(("127.0.0.1", 0)) as listening:
         got = get_from(transport, listening.getsockname()[1], seconds=SHORT_SECONDS, Token=LONG)
-    assert got is Fault.TIMED_OUT
+    assert got is NoAnswer.TIMED_OUT
     assert monotonic() - began < LATE_SECONDS
 
 
@@ -383,7 +383,7 @@ def test_decodes_nothing(transport: Transport) -> None:
 def test_what_is_no_http(transport: Transport, answered: bytes) -> None:
     """Bytes that are no answer, or a head beyond measure, are garbled."""
     with serving(repeating(answered)) as server:
-        assert get_from(transport, server.port) is Fault.GARBLED
+        assert get_from(transport, server.port) is NoAnswer.GARBLED
 
 
 class Meeting(MemoryStore):
@@ -434,14 +434,14 @@ def test_serves_a_lane_in_its_order(transport: Transport) -> None:
         )
 
 
-def contents(answers: dict[str, Answer | Fault]) -> dict[str, Any]:
+def contents(answers: dict[str, Answer | NoAnswer]) -> dict[str, Any]:
     """Give the status and the body of each answer."""
     return {
         path: (answer.status, answer.body) if isinstance(answer, Answer) else answer for path, answer in answers.items()
     }
 
 
-def statuses(answers: dict[str, Answer | Fault]) -> dict[str, Any]:
+def statuses(answers: dict[str, Answer | NoAnswer]) -> dict[str, Any]:
     """Give the status of each answer."""
     return {path: answer.status if isinstance(answer, Answer) else answer for path, answer in answers.items()}
 
@@ -452,7 +452,7 @@ def test_the_time_is_for_all_lanes_together(transport: Transport, emulator: Emul
     lanes = [["/1", "/2"], ["/3", "/4"]]
     began = monotonic()
     answers = transport.exchange(address(emulator.port), lanes, {}, SHORT_SECONDS)
-    assert answers == dict.fromkeys(("/1", "/2", "/3", "/4"), Fault.TIMED_OUT)
+    assert answers == dict.fromkeys(("/1", "/2", "/3", "/4"), NoAnswer.TIMED_OUT)
     assert monotonic() - began < LATE_SECONDS
 
 
@@ -635,7 +635,7 @@ def test_the_time_is_over_while_data_comes(transport: Transport, begins: bytes, 
         began = monotonic()
         outcome = get_from(transport, server.port, seconds=SHORT_SECONDS)
         lasted = monotonic() - began
-    assert outcome in {Fault.TIMED_OUT, Fault.TOO_LARGE, Fault.GARBLED}
+    assert outcome in {NoAnswer.TIMED_OUT, NoAnswer.TOO_LARGE, NoAnswer.GARBLED}
     assert lasted < LATE_SECONDS / 2
 
 
@@ -644,7 +644,7 @@ def test_the_time_is_over_while_informational_answers_come(own: Transport) -> No
     with serving(flooding(b"", b"HTTP/1.1 102 Processing\r\nX: y\r\n\r\n")) as server:
         began = monotonic()
         # Newer releases of Python count such answers themselves, and the time may not be over yet at their last one.
-        assert get_from(own, server.port, seconds=SHORT_SECONDS) in {Fault.TIMED_OUT, Fault.GARBLED}
+        assert get_from(own, server.port, seconds=SHORT_SECONDS) in {NoAnswer.TIMED_OUT, NoAnswer.GARBLED}
         assert monotonic() - began < LATE_SECONDS / 2
 
 
@@ -684,8 +684,8 @@ def test_passes_over_informational_answers(own: Transport, informational: bytes)
 def test_a_path_that_cannot_be_sent(transport: Transport, emulator: Emulator, path: str) -> None:
     """A path that no request can carry is a fault of its own; the others of its lane have their answers."""
     got = transport.exchange(address(emulator.port), [["/1", path, "/2"], [path + "b c"]], {}, SECONDS)
-    assert {path: Fault.UNSENDABLE, path + "b c": Fault.UNSENDABLE} == {
-        asked: it for asked, it in got.items() if isinstance(it, Fault)
+    assert {path: NoAnswer.UNSENDABLE, path + "b c": NoAnswer.UNSENDABLE} == {
+        asked: it for asked, it in got.items() if isinstance(it, NoAnswer)
     }
     assert {"/1", "/2"} == {record.target for record in emulator.requests}
 
@@ -694,14 +694,14 @@ def test_a_path_that_cannot_be_sent(transport: Transport, emulator: Emulator, pa
 def test_a_host_that_cannot_be_sent(transport: Transport, host: str) -> None:
     """So is the host of an endpoint that came out of an environment which is no UTF-8."""
     got = transport.exchange(Address(host, 80), [["/1"], ["/2"]], {}, SECONDS)
-    assert got == {"/1": Fault.UNSENDABLE, "/2": Fault.UNSENDABLE}
+    assert got == {"/1": NoAnswer.UNSENDABLE, "/2": NoAnswer.UNSENDABLE}
 
 
 def test_no_descriptor_is_left(transport: Transport, emulator: Emulator, expected: Answer) -> None:
     """A process that can open no more files says so; the transport goes on when it can."""
     with no_descriptor_left():
         outcome = get(transport, emulator)
-    assert [Fault.EXHAUSTED, expected] == [outcome, get(transport, emulator)]
+    assert [NoAnswer.EXHAUSTED, expected] == [outcome, get(transport, emulator)]
 
 
 @contextmanager

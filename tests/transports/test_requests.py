@@ -26,7 +26,7 @@ import urllib3
 from requests.adapters import BaseAdapter, HTTPAdapter
 
 from lambdasecrets._hiding import Token
-from lambdasecrets._transports import Address, Answer, Fault
+from lambdasecrets._transports import Address, Answer, NoAnswer
 from lambdasecrets._transports.requests import (
     _FAULTS,
     RequestsTransport,
@@ -107,19 +107,19 @@ def test_the_list_of_the_garbled_is_true() -> None:
 @pytest.mark.parametrize(
     ("error", "fault"),
     [
-        (TimeoutError(), Fault.TIMED_OUT),
-        (requests.ConnectTimeout(), Fault.TIMED_OUT),
-        (requests.ConnectionError(urllib3.exceptions.ReadTimeoutError(None, "/", "late")), Fault.TIMED_OUT),  # type: ignore[arg-type]
-        (ConnectionRefusedError(), Fault.REFUSED),
-        (requests.ConnectionError(urllib3.exceptions.ProtocolError("aborted", ConnectionResetError())), Fault.RESET),
-        (requests.ConnectionError("closed"), Fault.RESET),
-        (requests.exceptions.ChunkedEncodingError(http.client.IncompleteRead(b"")), Fault.LOST),
-        (urllib3.exceptions.ProtocolError("broken", http.client.BadStatusLine("x")), Fault.GARBLED),
-        (http.client.LineTooLong("header line"), Fault.GARBLED),
+        (TimeoutError(), NoAnswer.TIMED_OUT),
+        (requests.ConnectTimeout(), NoAnswer.TIMED_OUT),
+        (requests.ConnectionError(urllib3.exceptions.ReadTimeoutError(None, "/", "late")), NoAnswer.TIMED_OUT),  # type: ignore[arg-type]
+        (ConnectionRefusedError(), NoAnswer.REFUSED),
+        (requests.ConnectionError(urllib3.exceptions.ProtocolError("aborted", ConnectionResetError())), NoAnswer.RESET),
+        (requests.ConnectionError("closed"), NoAnswer.RESET),
+        (requests.exceptions.ChunkedEncodingError(http.client.IncompleteRead(b"")), NoAnswer.LOST),
+        (urllib3.exceptions.ProtocolError("broken", http.client.BadStatusLine("x")), NoAnswer.GARBLED),
+        (http.client.LineTooLong("header line"), NoAnswer.GARBLED),
     ],
     ids=repr,
 )
-def test_the_innermost_exception_decides(error: BaseException, fault: Fault) -> None:
+def test_the_innermost_exception_decides(error: BaseException, fault: NoAnswer) -> None:
     """What an exception wraps says more than the exception itself."""
     assert fault_of(error) is fault
 
@@ -128,7 +128,7 @@ def test_a_server_of_another_kind_is_garbled() -> None:
     """A banner of another protocol is no HTTP."""
     with serving(repeating(b"SSH-2.0-OpenSSH_9.6\r\n")) as server:
         answers = RequestsTransport().exchange(Address("127.0.0.1", server.port), [["/"]], {}, SECONDS)
-        assert answers == {"/": Fault.GARBLED}
+        assert answers == {"/": NoAnswer.GARBLED}
 
 
 def test_an_address_of_ipv6_stands_in_brackets() -> None:
@@ -142,7 +142,7 @@ def test_an_address_of_ipv6_stands_in_brackets() -> None:
 def test_an_address_that_makes_no_url_is_garbled() -> None:
     """An address that requests refuses is a fault like any other, and nothing is raised."""
     answers = RequestsTransport().exchange(Address("fe80::1%eth0%", 80), [["/"]], {}, SECONDS)
-    assert answers == {"/": Fault.GARBLED}
+    assert answers == {"/": NoAnswer.GARBLED}
 
 
 class Counting(HTTPAdapter):
@@ -181,7 +181,7 @@ def session() -> Iterator[requests.Session]:
 
 def exchange(
     transport: RequestsTransport, port: int, *lanes: list[str], seconds: float = SECONDS, **headers: str | Token
-) -> dict[str, tuple[int, bytes] | Fault]:
+) -> dict[str, tuple[int, bytes] | NoAnswer]:
     """Ask a server of the test; give statuses and bodies."""
     got = transport.exchange(Address("127.0.0.1", port), lanes, headers, seconds)
     return {path: (it.status, it.body) if isinstance(it, Answer) else it for path, it in got.items()}
@@ -209,7 +209,7 @@ def test_the_time_of_any_session_is_bounded(session: requests.Session, begins: b
     with serving(drip(begins)) as server:
         began = monotonic()
         got = exchange(transport, server.port, ["/1", "/2"], seconds=SHORT_SECONDS)
-        assert got == {"/1": Fault.TIMED_OUT, "/2": Fault.TIMED_OUT}
+        assert got == {"/1": NoAnswer.TIMED_OUT, "/2": NoAnswer.TIMED_OUT}
         assert monotonic() - began < LATE_SECONDS
     until(lambda: not own_threads())
 
@@ -229,7 +229,9 @@ def test_a_body_that_begins_too_late(session: requests.Session) -> None:
             connection.wait(0.05)
 
     with serving(serve) as server:
-        assert exchange(RequestsTransport(session), server.port, ["/"], seconds=SHORT_SECONDS) == {"/": Fault.TIMED_OUT}
+        assert exchange(RequestsTransport(session), server.port, ["/"], seconds=SHORT_SECONDS) == {
+            "/": NoAnswer.TIMED_OUT
+        }
         is_over.set()
         until(lambda: not own_threads())
 
@@ -241,7 +243,7 @@ def test_no_log_shows_what_is_no_header(caplog: pytest.LogCaptureFixture, cut: b
     """A head that others would read past is no answer: urllib3 would log what it makes nothing of."""
     caplog.set_level(logging.DEBUG)
     with serving(repeating(b"HTTP/1.1 200 OK\r\n" + cut + b"Content-Length: 2\r\n\r\n{}")) as server:
-        assert exchange(RequestsTransport(), server.port, ["/"]) == {"/": Fault.LOST}
+        assert exchange(RequestsTransport(), server.port, ["/"]) == {"/": NoAnswer.LOST}
     assert "canary" not in caplog.text
 
 
@@ -252,7 +254,7 @@ def test_a_chunk_of_less_than_nothing(size: bytes, is_own: bool) -> None:
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     with serving(repeating(head + size + b"\r\nhello\r\n0\r\n\r\n")) as server, requests.Session() as session:
         transport = RequestsTransport() if is_own else RequestsTransport(session)
-        assert exchange(transport, server.port, ["/"]) == {"/": Fault.GARBLED}
+        assert exchange(transport, server.port, ["/"]) == {"/": NoAnswer.GARBLED}
 
 
 def test_a_connection_is_looked_at_before_it_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,7 +303,7 @@ def test_the_time_of_any_adapter_is_bounded(session: requests.Session) -> None:
     session.mount("http://", adapter := Sleeping())
     transport = RequestsTransport(session)
     began = monotonic()
-    assert exchange(transport, 1, ["/"], seconds=SHORT_SECONDS) == {"/": Fault.TIMED_OUT}
+    assert exchange(transport, 1, ["/"], seconds=SHORT_SECONDS) == {"/": NoAnswer.TIMED_OUT}
     assert monotonic() - began < LATE_SECONDS
     adapter.may_answer.set()
     assert exchange(transport, 1, ["/1", "/2"]) == {"/1": (200, b"made up"), "/2": (200, b"made up")}
@@ -334,7 +336,7 @@ def test_the_size_of_any_session_is_bounded(session: requests.Session, status: i
             sent.append(1 << 20)
 
     with serving(serve) as server:
-        assert exchange(RequestsTransport(session), server.port, ["/"]) == {"/": Fault.TOO_LARGE}
+        assert exchange(RequestsTransport(session), server.port, ["/"]) == {"/": NoAnswer.TOO_LARGE}
         until(lambda: server.connections == 0)
     assert sum(sent) < 32 << 20  # most of it is what the kernel holds
 
@@ -342,7 +344,7 @@ def test_the_size_of_any_session_is_bounded(session: requests.Session, status: i
 @pytest.mark.parametrize("body", [b"x" * (1 << 20), b"x" * ((1 << 20) + 1)], ids=["at", "over"])
 def test_the_size_that_an_adapter_of_another_kind_gives(session: requests.Session, body: bytes) -> None:
     """The limit holds for whatever an adapter puts in the place of a connection, and for a content that it has read."""
-    expected: tuple[int, bytes] | Fault = (200, body) if len(body) == 1 << 20 else Fault.TOO_LARGE
+    expected: tuple[int, bytes] | NoAnswer = (200, body) if len(body) == 1 << 20 else NoAnswer.TOO_LARGE
 
     class Fixed(Sleeping):
         def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
@@ -442,7 +444,7 @@ def test_a_session_without_an_adapter_is_garbled(session: requests.Session) -> N
     transport = RequestsTransport(session)
     where = Address("127.0.0.1", 1)
     assert [transport.exchange(where, [["/"]], {}, SECONDS, anew=anew)["/"] for anew in (False, True)] == [
-        Fault.GARBLED
+        NoAnswer.GARBLED
     ] * 2
 
 
@@ -719,7 +721,7 @@ def test_a_descriptor_that_is_missing() -> None:
     cause = OSError(errno.EMFILE, "Too many open files")
     wrapped = urllib3.exceptions.NewConnectionError(cast("Any", None), "failed")
     wrapped.__cause__ = cause
-    assert fault_of(requests.ConnectionError(wrapped)) is Fault.EXHAUSTED
+    assert fault_of(requests.ConnectionError(wrapped)) is NoAnswer.EXHAUSTED
 
 
 # --- Whose exception it is ----------------------------------------------------------------------------------------
@@ -776,7 +778,7 @@ def test_the_time_of_any_body_is_bounded(session: requests.Session) -> None:
 
     session.mount("http://", adapter := Slow())
     adapter.may_answer.set()
-    assert exchange(RequestsTransport(session), 1, ["/"], seconds=SHORT_SECONDS) == {"/": Fault.TIMED_OUT}
+    assert exchange(RequestsTransport(session), 1, ["/"], seconds=SHORT_SECONDS) == {"/": NoAnswer.TIMED_OUT}
     may_end.set()
     until(lambda: not own_threads())
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from lambdasecrets._hiding import Token
-from lambdasecrets._transports import Address, Answer, Fault, Transport, sockets
+from lambdasecrets._transports import Address, Answer, NoAnswer, Transport, sockets
 from lambdasecrets._transports.requests import RequestsTransport
 from lambdasecrets._transports.sockets import LeanTransport
 from lambdasecrets.dev._emulator.http_server import Connection
@@ -40,7 +40,7 @@ class Recording:
         seconds: float,
         *,
         anew: bool = False,
-    ) -> dict[str, Answer | Fault]:
+    ) -> dict[str, Answer | NoAnswer]:
         self.lanes += [list(lane) for lane in lanes]
         return {path: Answer(599, b"") for lane in lanes for path in lane}
 
@@ -53,7 +53,7 @@ class Recording:
 
 def exchange(
     transport: Transport, port: int, *lanes: list[str], seconds: float = SECONDS
-) -> dict[str, tuple[int, bytes] | Fault]:
+) -> dict[str, tuple[int, bytes] | NoAnswer]:
     """Ask a server of the test; give statuses and bodies."""
     got = transport.exchange(Address("127.0.0.1", port), lanes, {}, seconds)
     return {path: (it.status, it.body) if isinstance(it, Answer) else it for path, it in got.items()}
@@ -176,7 +176,7 @@ def test_loading_the_fallback_takes_no_longer_than_there_is_time() -> None:
         lasted = monotonic() - began
         assert made.wait(SECONDS)
         second = exchange(transport, server.port, ["/"])["/"]
-    assert (first, second) == ([Fault.TIMED_OUT, Fault.TIMED_OUT], (599, b""))
+    assert (first, second) == ([NoAnswer.TIMED_OUT, NoAnswer.TIMED_OUT], (599, b""))
     assert lasted < LATE_SECONDS
 
 
@@ -251,7 +251,7 @@ def test_the_bound_of_trailers() -> None:
 def test_the_bound_of_a_chunk(size: bytes) -> None:
     """A chunk that is larger than any value, or whose size is a huge number, is too large, and is not waited for."""
     with serving(repeating(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + size + b"\r\n")) as server:
-        assert exchange(LeanTransport(Recording), server.port, ["/"]) == {"/": Fault.TOO_LARGE}
+        assert exchange(LeanTransport(Recording), server.port, ["/"]) == {"/": NoAnswer.TOO_LARGE}
 
 
 # --- Waits ------------------------------------------------------------------------------------------------------
@@ -357,7 +357,7 @@ def test_no_time_is_left_for_what_has_come() -> None:
     transport = LeanTransport(Recording)
     with serving(echo) as server:
         exchange(transport, server.port, ["/1"])
-        assert exchange(transport, server.port, ["/1"], seconds=0.0) == {"/1": Fault.TIMED_OUT}
+        assert exchange(transport, server.port, ["/1"], seconds=0.0) == {"/1": NoAnswer.TIMED_OUT}
         assert exchange(transport, server.port, ["/2"]) == {"/2": (200, b"/2")}
         transport.close()
 
@@ -441,13 +441,13 @@ def test_a_surplus_behind_the_last_answer() -> None:
 def test_a_body_that_ends_with_its_connection_is_bounded() -> None:
     """A body without a length is read up to the limit, and no further."""
     with serving(repeating(b"HTTP/1.0 200 OK\r\n\r\n" + b"x" * ((1 << 20) + 1))) as server:
-        assert exchange(LeanTransport(Recording), server.port, ["/"]) == {"/": Fault.TOO_LARGE}
+        assert exchange(LeanTransport(Recording), server.port, ["/"]) == {"/": NoAnswer.TOO_LARGE}
 
 
 def test_no_body_where_nothing_says_how_long_it_is() -> None:
     """A head without a length and without a body behind it is one that was cut, for all that can be known."""
     with serving(repeating(b"HTTP/1.1 200 OK\r\n\r\n")) as server:
-        assert exchange(LeanTransport(Recording), server.port, ["/"]) == {"/": Fault.LOST}
+        assert exchange(LeanTransport(Recording), server.port, ["/"]) == {"/": NoAnswer.LOST}
 
 
 # --- Whose exception it is ----------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ AGENT_HEALTHY = _said_by_agent(_OK, b"healthy")
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class ServerState:
     """What an answer depends on beside the request and the store.
 
     Attributes:
@@ -91,7 +91,7 @@ class Profile(Protocol):
         """Tell whether a request brings the token."""
         ...
 
-    def answer(self, request: Request, store: CachedStore, moment: Moment) -> Answer:
+    def answer(self, request: Request, store: CachedStore, state: ServerState) -> Answer:
         """Return the answer to a request, and log the cause when it is an error."""
         ...
 
@@ -114,11 +114,11 @@ class ExtensionProfile:
         """Tell whether a request brings the token: see `Profile.has_token`."""
         return is_same(request.headers.get(TOKEN_HEADER), token)
 
-    def answer(self, request: Request, store: CachedStore, moment: Moment) -> Answer:
+    def answer(self, request: Request, store: CachedStore, state: ServerState) -> Answer:
         """Return the answer to a request: see `Profile.answer`."""
-        if not moment.is_ready:
+        if not state.is_ready:
             return NOT_READY
-        if not self.has_token(request, moment.token):
+        if not self.has_token(request, state.token):
             return BAD_SESSION_TOKEN
         return self._route(request, store)
 
@@ -190,19 +190,19 @@ class AgentProfile:
         """Tell whether a request brings the token, in one of two headers: see `Profile.has_token`."""
         return any(is_same(request.headers.get(name), token) for name in self._token_headers)
 
-    def answer(self, request: Request, store: CachedStore, moment: Moment) -> Answer:
+    def answer(self, request: Request, store: CachedStore, state: ServerState) -> Answer:
         """Return the answer to a request: see `Profile.answer`."""
         request = replace(request, target=request.target.partition("#")[0])
-        return self._refusal(request, moment) or self._route(request, store)
+        return self._refusal(request, state) or self._route(request, store)
 
-    def _refusal(self, request: Request, moment: Moment) -> Answer | None:
+    def _refusal(self, request: Request, state: ServerState) -> Answer | None:
         is_health = request.path == self._health_path
-        if moment.connections > self._connection_limit + (self._health_connections if is_health else 0):
+        if state.connections > self._connection_limit + (self._health_connections if is_health else 0):
             return AGENT_CROWDED
         if not is_health:
             if "x-forwarded-for" in request.headers:
                 return AGENT_FORWARDED
-            if not self.has_token(request, moment.token):
+            if not self.has_token(request, state.token):
                 return AGENT_BAD_TOKEN
         return None if request.method == "GET" else AGENT_NOT_ALLOWED
 

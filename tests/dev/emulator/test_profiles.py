@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lambdasecrets.dev._emulator.http_server import Connection, Request
-from lambdasecrets.dev._emulator.profiles import TOKEN_HEADER, AgentProfile, Moment
+from lambdasecrets.dev._emulator.profiles import TOKEN_HEADER, AgentProfile, ServerState
 from lambdasecrets.dev.emulator import Emulator
 from lambdasecrets.dev.stores import MemoryStore, StoredSecret, StoreError
 from tests.dev.asking import ask, ask_on, connected, say, until
@@ -325,7 +325,7 @@ def role_answer(agent: AgentProfile, store: RoleStore, role: str | None, name: s
     answer = agent.answer(
         Request("GET", target, "HTTP/1.1", {TOKEN_HEADER: "t"}),
         store,  # type: ignore[arg-type]  # no cache in front of it
-        Moment("t", is_ready=True, connections=1),
+        ServerState("t", is_ready=True, connections=1),
     )
     return answer.status, answer.body
 
