@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_SHARED: WeakValueDictionary[tuple[Any, ...], Callable[[], Any]] = WeakValueDictionary()
+_SHARED: WeakValueDictionary[tuple[object, ...], Callable[[], object]] = WeakValueDictionary()
 """By all that they were made of. A route holds its own: what no route has any more goes."""
 
 
@@ -57,7 +57,7 @@ def dependency(
     timeout: float | None = None,
     fallback: Fallback | None = None,
     on_resolve: OnResolve | None = None,
-) -> Callable[[], Any]:
+) -> Callable[[], object]:
     """Make a callable for `Depends` that resolves a value each time when it is called. See `lambdasecrets.resolve`.
 
     It ends before the invocation does that a decorator, or `lambdasecrets.invocation`, has seen the context of.
@@ -127,7 +127,7 @@ def adependency(
     timeout: float | None = None,
     fallback: Fallback | None = None,
     on_resolve: OnResolve | None = None,
-) -> Callable[[], Coroutine[Any, Any, Any]]:
+) -> Callable[[], object]:
     """Make a coroutine function for FastAPI's `Depends`. See `dependency` and `lambdasecrets.aresolve`.
 
     Args:
@@ -161,7 +161,9 @@ def adependency(
     return _share(provide, what, kind, Options(timeout, max_age, stale_if_error, (), fallback), on_resolve)
 
 
-def _share(provide: Callable[[], Any], what: Any, kind: Any, options: Options, on_resolve: object) -> Callable[[], Any]:
+def _share(
+    provide: Callable[[], object], what: object, kind: object, options: Options, on_resolve: object
+) -> Callable[[], object]:
     """Check what a callable was made of, and give the one that was made of the same before."""
     options.check()
     check_observer(on_resolve)

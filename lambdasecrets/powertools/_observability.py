@@ -109,7 +109,7 @@ def _make_trace_report(tracer: Tracer) -> OnResolve:
     return report
 
 
-def _describe(event: ResolveEvent) -> dict[str, Any]:
+def _describe(event: ResolveEvent) -> dict[str, object]:
     """Give the facts of an event as what JSON knows."""
     return {
         "handler": event.owner,

@@ -144,14 +144,14 @@ class _ExtensionProvider(BaseProvider):
 
     def _fetch(
         self, declarations: Mapping[str, Declaration], max_age: int | None, *, refresh: bool = False
-    ) -> dict[str, Any]:
+    ) -> dict[str, str | bytes]:
         """Give all values, or raise why not."""
         outcome = self._resolve(declarations, max_age, refresh=refresh)
         if isinstance(outcome, ResolutionError):
             raise outcome
         return outcome.values
 
-    def _find(self, declarations: Mapping[str, Declaration], max_age: int | None) -> dict[str, Any]:
+    def _find(self, declarations: Mapping[str, Declaration], max_age: int | None) -> dict[str, str | bytes]:
         """Give the values that are to be had."""
         if not declarations:
             return {}
@@ -187,7 +187,7 @@ class ExtensionSecretsProvider(_ExtensionProvider):
         max_age: int | None = None,
         transform: None = None,
         force_fetch: bool = False,
-        **sdk_options: Any,
+        **sdk_options: object,
     ) -> str | bytes: ...
     @overload
     def get(
@@ -196,7 +196,7 @@ class ExtensionSecretsProvider(_ExtensionProvider):
         max_age: int | None = None,
         transform: Transform | None = None,
         force_fetch: bool = False,
-        **sdk_options: Any,
+        **sdk_options: object,
     ) -> Any: ...
     @_raising(GetParameterError)
     def get(
@@ -205,8 +205,8 @@ class ExtensionSecretsProvider(_ExtensionProvider):
         max_age: int | None = None,
         transform: Transform | None = None,
         force_fetch: bool = False,
-        **sdk_options: Any,
-    ) -> Any:
+        **sdk_options: object,
+    ) -> object:
         """Give a secret.
 
         Args:
@@ -238,7 +238,7 @@ class ExtensionSecretsProvider(_ExtensionProvider):
         transform: Transform | None = None,
         raise_on_transform_error: bool = False,
         force_fetch: bool = False,
-        **sdk_options: Any,
+        **sdk_options: object,
     ) -> dict[str, Any]:
         """Give several secrets, asked for together.
 
@@ -268,10 +268,10 @@ class ExtensionSecretsProvider(_ExtensionProvider):
             raise_on_error=raise_on_transform_error,
         )
 
-    def _get_multiple(self, path: Any, **sdk_options: Any) -> dict[str, Any]:
+    def _get_multiple(self, path: Sequence[str], **sdk_options: Any) -> dict[str, Any]:
         return self.get_multiple(path, 0, **sdk_options)
 
-    def set(self, name: str, value: object, **options: Any) -> NoReturn:
+    def set(self, name: str, value: object, **options: object) -> NoReturn:
         """Refuse: the extension only reads.
 
         Raises:
@@ -294,7 +294,7 @@ class ExtensionSSMProvider(_ExtensionProvider):
         transform: None = None,
         decrypt: bool | None = None,
         force_fetch: bool = False,
-        **sdk_options: Any,
+        **sdk_options: object,
     ) -> str: ...
     @overload
     def get(
@@ -304,7 +304,7 @@ class ExtensionSSMProvider(_ExtensionProvider):
         transform: Transform | None = None,
         decrypt: bool | None = None,
         force_fetch: bool = False,
-        **sdk_options: Any,
+        **sdk_options: object,
     ) -> Any: ...
     @_raising(GetParameterError)
     def get(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -314,8 +314,8 @@ class ExtensionSSMProvider(_ExtensionProvider):
         transform: Transform | None = None,
         decrypt: bool | None = None,
         force_fetch: bool = False,
-        **sdk_options: Any,
-    ) -> Any:
+        **sdk_options: object,
+    ) -> object:
         """Give a parameter.
 
         Args:
@@ -344,7 +344,7 @@ class ExtensionSSMProvider(_ExtensionProvider):
     @_raising(GetParameterError)
     def get_parameters_by_name(
         self,
-        parameters: Mapping[str, Mapping[str, Any] | None],
+        parameters: Mapping[str, Mapping[str, object] | None],
         transform: Transform | None = None,
         decrypt: bool | None = None,
         max_age: int | None = None,
@@ -379,14 +379,14 @@ class ExtensionSSMProvider(_ExtensionProvider):
         }
         ages = {name: own.pop("max_age", max_age) for name, own in wanted.items()}
         declarations = {name: _make_parameter(name, **own) for name, own in wanted.items()}
-        found: dict[str, Any] = {}
+        found: dict[str, str | bytes] = {}
         for age in dict.fromkeys(ages.values()):
             group = {name: one for name, one in declarations.items() if ages[name] == age}
             found |= self._fetch(group, age) if raise_on_error else self._find(group, age)
         values = _transform_all(found, transforms, raise_on_error=raise_on_error)
         return values if raise_on_error else {_ERRORS: [name for name in parameters if name not in found], **values}
 
-    def get_multiple(self, path: str, *options: Any, **sdk_options: Any) -> NoReturn:
+    def get_multiple(self, path: str, *options: object, **sdk_options: object) -> NoReturn:
         """Refuse: the extension reads by name only.
 
         Raises:
@@ -397,10 +397,10 @@ class ExtensionSSMProvider(_ExtensionProvider):
             f"Name them with get_parameters_by_name. {_OWN}"
         )
 
-    def _get_multiple(self, path: str, **sdk_options: Any) -> NoReturn:
+    def _get_multiple(self, path: str, **sdk_options: object) -> NoReturn:
         self.get_multiple(path, **sdk_options)
 
-    def set(self, name: str, value: object, **options: Any) -> NoReturn:
+    def set(self, name: str, value: object, **options: object) -> NoReturn:
         """Refuse: the extension only reads.
 
         Raises:
@@ -415,10 +415,11 @@ class ExtensionSSMProvider(_ExtensionProvider):
 def _make_secret(
     name: str,
     *,
-    VersionId: str | None = None,
-    VersionStage: str | None = None,
+    VersionId: Any = None,
+    VersionStage: Any = None,
     **unknown: object,
 ) -> Declaration:
+    # As they were given: a secret refuses what is no text.
     _refuse(name, unknown, "the extension takes VersionId and VersionStage")
     return Secret(name, version_id=VersionId, version_stage=VersionStage, literal=_has_braces(name))
 
@@ -449,7 +450,7 @@ def _compile(declarations: tuple[tuple[str, Declaration], ...]) -> CompiledPlan:
     return CompiledPlan(Plan("resolve()", {**slots}))
 
 
-def _transform(name: str, value: Any, transform: Transform | None) -> Any:
+def _transform(name: str, value: str | bytes, transform: Transform | None) -> object:
     if not transform:
         return value
     try:
@@ -464,9 +465,9 @@ def _transform(name: str, value: Any, transform: Transform | None) -> Any:
 
 
 def _transform_all(
-    values: Mapping[str, Any], transforms: Mapping[str, Transform | None], *, raise_on_error: bool
-) -> dict[str, Any]:
-    transformed: dict[str, Any] = {}
+    values: Mapping[str, str | bytes], transforms: Mapping[str, Transform | None], *, raise_on_error: bool
+) -> dict[str, object]:
+    transformed: dict[str, object] = {}
     for name, value in values.items():
         try:
             transformed[name] = _transform(name, value, transforms[name])
@@ -488,7 +489,7 @@ _parameters = ExtensionSSMProvider()
 
 @overload
 def get_secret(
-    name: str, transform: None = None, force_fetch: bool = False, max_age: int | None = None, **sdk_options: Any
+    name: str, transform: None = None, force_fetch: bool = False, max_age: int | None = None, **sdk_options: object
 ) -> str: ...
 @overload
 def get_secret(
@@ -496,15 +497,15 @@ def get_secret(
     transform: Transform | None = None,
     force_fetch: bool = False,
     max_age: int | None = None,
-    **sdk_options: Any,
+    **sdk_options: object,
 ) -> Any: ...
 def get_secret(
     name: str,
     transform: Transform | None = None,
     force_fetch: bool = False,
     max_age: int | None = None,
-    **sdk_options: Any,
-) -> Any:
+    **sdk_options: object,
+) -> object:
     """Give a secret. See `ExtensionSecretsProvider.get`; its type is Powertools' own, though a binary one is bytes."""
     return _secrets.get(name, max_age, transform, force_fetch, **sdk_options)
 
@@ -527,7 +528,7 @@ def get_parameter(
     decrypt: bool | None = None,
     force_fetch: bool = False,
     max_age: int | None = None,
-    **sdk_options: Any,
+    **sdk_options: object,
 ) -> str: ...
 @overload
 def get_parameter(
@@ -536,7 +537,7 @@ def get_parameter(
     decrypt: bool | None = None,
     force_fetch: bool = False,
     max_age: int | None = None,
-    **sdk_options: Any,
+    **sdk_options: object,
 ) -> Any: ...
 def get_parameter(
     name: str,
@@ -544,14 +545,14 @@ def get_parameter(
     decrypt: bool | None = None,
     force_fetch: bool = False,
     max_age: int | None = None,
-    **sdk_options: Any,
-) -> Any:
+    **sdk_options: object,
+) -> object:
     """Give a parameter. See `ExtensionSSMProvider.get`."""
     return _parameters.get(name, max_age, transform, decrypt, force_fetch, **sdk_options)
 
 
 def get_parameters_by_name(
-    parameters: Mapping[str, Mapping[str, Any] | None],
+    parameters: Mapping[str, Mapping[str, object] | None],
     transform: Transform | None = None,
     decrypt: bool | None = None,
     max_age: int | None = None,
