@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import lru_cache
 from hashlib import blake2b
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from lambdasecrets import _settings, _wire
@@ -23,7 +23,15 @@ from lambdasecrets._sources.forms import RawValue, make_form
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+    from botocore.exceptions import ClientError
+    from botocore.loaders import Loader
+    from botocore.session import Session
+
     from lambdasecrets._declarations import Parameter, Secret
+
+    _Client = Any
+    """A client of botocore's: its methods are made at run time, of the description of its service."""
 
 _ROLES = "sts"
 _NO_FILES = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
@@ -157,8 +165,8 @@ class Caller:
         self._seconds, self._roles, self._stand_in = max(seconds, _LEAST_SECONDS), roles, stand_in
         self._on_load = on_load
         self._lock = threading.Lock()
-        self._session: Any = None
-        self._clients: dict[tuple[str, str | None], Any] = {}
+        self._session: Session | None = None
+        self._clients: dict[tuple[str, str | None], _Client] = {}
         self._endpoints: dict[tuple[str, str | None], str] = {}
 
     def find_endpoint(self, declaration: Secret | Parameter) -> str | None:
@@ -188,12 +196,10 @@ class Caller:
         except Exception as error:  # noqa: BLE001 - whatever it is, its frames hold the credentials
             return _read_error(error, has_role=role_arn is not None)
 
-    def _find_client(self, service: str, role_arn: str | None) -> Any:
+    def _find_client(self, service: str, role_arn: str | None) -> _Client:
         with self._lock:
             client = self._clients.get((service, role_arn))
             if client is None:
-                if self._session is None:
-                    self._session = _make_session(self._stand_in, self._on_load)
                 keys = None if role_arn is None else self._find_keys(service, role_arn)
                 client = self._clients[service, role_arn] = self._make_client(service, keys)
                 self._endpoints[service, role_arn] = _endpoint(client.meta.endpoint_url)
@@ -207,7 +213,7 @@ class Caller:
             client.close()
 
     def _find_keys(self, service: str, role_arn: str) -> _Keys:
-        caller = _fingerprint(self._session)
+        caller = _fingerprint(self._find_session())
         kept = self._roles.find(role_arn, caller)
         if kept is not None:
             return kept
@@ -221,7 +227,12 @@ class Caller:
         self._roles.keep(role_arn, keys, caller, issued["Expiration"].timestamp())
         return keys
 
-    def _make_client(self, service: str, keys: _Keys | None) -> Any:
+    def _find_session(self) -> Session:
+        if self._session is None:
+            self._session = _make_session(self._stand_in, self._on_load)
+        return self._session
+
+    def _make_client(self, service: str, keys: _Keys | None) -> _Client:
         client = self._open_client(service, keys, self._stand_in)
         url = str(client.meta.endpoint_url)
         if self._stand_in is None and _is_near(url):
@@ -230,7 +241,8 @@ class Caller:
             return self._open_client(service, keys, url)
         return client
 
-    def _open_client(self, service: str, keys: _Keys | None, near_url: str | None) -> Any:
+    def _open_client(self, service: str, keys: _Keys | None, near_url: str | None) -> _Client:
+        session = self._find_session()
         from botocore.config import Config
 
         more: dict[str, Any] = {} if near_url is None else {"proxies": {}}
@@ -244,9 +256,9 @@ class Caller:
             parameter_validation=False,
             **more,
         )
-        client = self._session.create_client(
+        client: _Client = session.create_client(
             service,
-            region_name=_find_region(self._session, self._stand_in),
+            region_name=_find_region(session, self._stand_in),
             endpoint_url=near_url,
             config=config,
             aws_access_key_id=keys and keys.access,
@@ -273,7 +285,7 @@ class _BoundedSession:
     def __init__(self, session: Any, seconds: float) -> None:
         self._session, self._seconds = session, seconds
 
-    def send(self, request: Any) -> Any:
+    def send(self, request: AWSPreparedRequest) -> AWSResponse:
         """Send a request, and give its answer with the whole body.
 
         Raises:
@@ -353,12 +365,12 @@ def _describe(declaration: Secret | Parameter) -> tuple[str, str | None]:
     return form.aws_service, form.role_arn
 
 
-def _make_session(stand_in: str | None, on_load: Callable[[], None]) -> Any:
+def _make_session(stand_in: str | None, on_load: Callable[[], None]) -> Session:
     from botocore.session import Session
 
     on_load()
     if stand_in is None:
-        session: Any = Session()
+        session = Session()
     else:
         # No file of the user's is read, so that no profile and no key of theirs can be used.
         session = Session(session_vars={**_NO_FILES, **_NO_PROFILE})
@@ -378,20 +390,20 @@ def _read_token() -> str | None:
 
 
 @lru_cache(maxsize=2)
-def _make_loader(path: str | None) -> Any:
+def _make_loader(path: str | None) -> Loader:
     # Kept: it holds what AWS's services are like, and reads megabytes of JSON for it.
     from botocore.loaders import create_loader
 
-    return cast("Any", create_loader)(path)
+    return create_loader(path)
 
 
-def _find_region(session: Any, stand_in: str | None) -> str | None:
+def _find_region(session: Session, stand_in: str | None) -> str | None:
     # boto3 does not look at AWS_REGION, which is all that a container of ECS has.
     found = session.get_config_variable("region") or os.environ.get("AWS_REGION")
     return found or (_MADE_UP_REGION if stand_in else None)
 
 
-def _fingerprint(session: Any) -> bytes:
+def _fingerprint(session: Session) -> bytes:
     """Tell apart who asks, and where, without keeping credentials."""
     from botocore.exceptions import NoCredentialsError
 
@@ -417,8 +429,8 @@ def _read_error(error: Exception, *, has_role: bool) -> Outcome:
     return Unasked(name_error(error), for_credentials=isinstance(error, _list_credentials_errors()))
 
 
-def _read_refusal(error: Any, *, has_role: bool) -> Refusal | Unasked:
-    answer: dict[str, Any] = error.response
+def _read_refusal(error: ClientError, *, has_role: bool) -> Refusal | Unasked:
+    answer = error.response
     said, status = answer.get("Error", {}), answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     code = str(said.get("Code", "unknown"))
     if error.operation_name in {"GetSecretValue", "GetParameter"}:

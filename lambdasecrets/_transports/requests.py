@@ -40,6 +40,10 @@ from lambdasecrets.errors import SettingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from io import BufferedReader
+    from queue import LifoQueue
+
+    from _typeshed import ReadableBuffer, WriteableBuffer
 
 _POOLED_CONNECTIONS = 32
 _MOST_LATE_THREADS = 32
@@ -371,7 +375,7 @@ class _GivenRequest(_Request):
         hooks: the Session's.
     """
 
-    def __init__(self, exchange: _Exchange, path: str, hooks: Any) -> None:
+    def __init__(self, exchange: _Exchange, path: str, hooks: object) -> None:
         super().__init__(exchange, path)
         self._open, self._hooks = exchange.open, hooks
         self._sent: requests.PreparedRequest | None = None
@@ -388,13 +392,13 @@ class _GivenRequest(_Request):
 
     def _prepare(self) -> requests.PreparedRequest:
         prepared = self._sent = super()._prepare()
-        prepared.hooks = cast("Any", {"response": [self._call_hooks]})
+        prepared.hooks = {"response": [self._call_hooks]}
         for name, value in self._exchange.headers.items():
             if isinstance(value, Token):
                 prepared.headers[name] = value.reveal()
         return prepared
 
-    def _call_hooks(self, response: requests.Response, **settings: Any) -> requests.Response:
+    def _call_hooks(self, response: requests.Response, **settings: object) -> requests.Response:
         """Read the answer within its limits, before a hook of the user's or the Session itself reads all of it."""
         self._outcome = self._read(response)
         try:
@@ -498,7 +502,7 @@ class _Socket(socket.socket):
         self._ends = monotonic() + (value or 0.0)
         super().settimeout(value)
 
-    def sendall(self, data: Any, flags: int = 0) -> None:
+    def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
         self.requests += 1
         self._has_waited = False
         # The token is bytes in this expression only, and in no local of a frame above.
@@ -508,7 +512,7 @@ class _Socket(socket.socket):
     def _reveal(self, place: re.Match[bytes]) -> bytes:
         return self.tokens[int(place[1])].reveal().encode()
 
-    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+    def recv_into(self, buffer: WriteableBuffer, nbytes: int = 0, flags: int = 0) -> int:
         if self._is_looking:
             return 0
         left = self._ends - monotonic()
@@ -521,7 +525,7 @@ class _Socket(socket.socket):
         super().settimeout(left)
         return super().recv_into(buffer, nbytes, flags)
 
-    def look_into(self, file: Any) -> None:
+    def look_into(self, file: BufferedReader) -> None:
         """See whether an answer's file has received more than was read from it."""
         self._is_looking = True
         self._note_surplus(lambda: file.peek(1))
@@ -548,7 +552,7 @@ class _Response(http.client.HTTPResponse):
     # What an interrupt left half made is closed all the same (Python 3.14 reports what its finalizer meets).
     fp: Any = None
 
-    def __init__(self, sock: Any, *args: Any, **settings: Any) -> None:
+    def __init__(self, sock: _Socket, *args: Any, **settings: Any) -> None:
         super().__init__(sock, *args, **settings)
         self.used = sock
 
@@ -608,11 +612,11 @@ class _Pool(HTTPConnectionPool):
 class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **settings: Any) -> None:
         super().init_poolmanager(*args, **settings)
-        self.poolmanager.pool_classes_by_scheme = {"http": cast("Any", _Pool)}
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool}
 
 
 class _NoCookies(RequestsCookieJar):
-    def extract_cookies(self, response: Any, request: Any) -> None:
+    def extract_cookies(self, response: object, request: object) -> None:
         """Keep none: the jar has a lock, and nobody sends what is in it."""
 
 
@@ -665,13 +669,13 @@ def _renew_pools(session: requests.Session) -> None:
             pickled.__setstate__(pickled.__getstate__())
 
 
-def _managers(session: requests.Session) -> Iterator[Any]:
+def _managers(session: requests.Session) -> Iterator[urllib3.PoolManager]:
     for adapter in session.adapters.values():
         if isinstance(adapter, HTTPAdapter):
             yield from (adapter.poolmanager, *adapter.proxy_manager.values())
 
 
-def _queues(manager: Any) -> Iterator[Any]:
+def _queues(manager: urllib3.PoolManager) -> Iterator[LifoQueue[object]]:
     """Give the queues of idle connections."""
     for key in manager.pools.keys():  # noqa: SIM118 - it cannot be iterated
         pool = manager.pools.get(key)
