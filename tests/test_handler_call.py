@@ -103,6 +103,24 @@ def test_a_current_value_that_changed_comes_first(server: Emulator, store: Memor
     assert database.tried == ["first", "first", "second", "second"]
 
 
+def test_a_newer_value_that_does_not_fit(
+    server: Emulator, store: MemoryStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where the newer value cannot be read, the handler's own failure goes on, and the log says why."""
+
+    @inject_secrets(retry_on=(LoginError,), timeout=SECONDS)
+    def handler(event: Any, context: Any, *, pin: Annotated[int, Secret("pin")]) -> int:
+        Database("1").log_in(event)
+        return pin
+
+    store.put_secret("pin", "1", version_id="v1")
+    assert handler("1", None) == 1
+    store.put_secret("pin", "no number", version_id="v2")
+    with pytest.raises(LoginError):
+        handler("wrong", None)
+    assert [text.partition(" handler")[0] for text in list_warnings(caplog)] == ["Could not run the"]
+
+
 def test_a_value_on_trial_that_works_is_kept(server: Emulator, store: MemoryStore) -> None:
     """Between the steps "set" and "finish" of a rotation the pending value is right: nobody's invocation fails."""
     database = Database("first")

@@ -298,3 +298,17 @@ def test_anothers_value(declaration: Secret | Parameter, seen: Identity) -> None
 def test_a_selector_stands_at_the_end(name: str, parts: tuple[str, str]) -> None:
     """The last colon of a name, but none of an ARN's own, begins the selector."""
     assert parts == split_selector(name)
+
+
+@pytest.mark.parametrize(
+    ("declaration", "pending"),
+    [
+        (Secret("db", key="x", role_arn=ROLE), Secret("db", version_stage="AWSPENDING", role_arn=ROLE, literal=True)),
+        (Secret("db", version_id="v1"), None),
+        (Secret("db", version_stage="AWSPREVIOUS"), None),
+        (Parameter("/p"), None),
+    ],
+)
+def test_what_has_a_version_on_trial(declaration: Secret | Parameter, pending: Secret | None) -> None:
+    """Only a secret that is declared without version and stage has one."""
+    assert pending == make_form(declaration).make_pending()

@@ -391,7 +391,16 @@ class HookError(BaseException):
 
 
 @pytest.mark.parametrize(
-    "error", [HookError(), RuntimeError("mine"), OSError("mine"), requests.HTTPError("mine"), TimeoutError()], ids=repr
+    "error",
+    [
+        HookError(),
+        RuntimeError("mine"),
+        ValueError("mine"),
+        OSError("mine"),
+        requests.HTTPError("mine"),
+        TimeoutError(),
+    ],
+    ids=repr,
 )
 @pytest.mark.parametrize("lanes", [1, 2])
 def test_what_a_hook_raises_goes_on(session: requests.Session, error: BaseException, lanes: int) -> None:
