@@ -480,8 +480,13 @@ def test_serves_many_threads(transport: Transport, emulator: Emulator, store: Me
 def test_numbers_the_connections_of_an_exchange(transport: Transport) -> None:
     """Answers have equal numbers where they came on the same connection, and others where they did not."""
 
+    has_two = threading.Event()
+
     def serve(connection: Connection) -> None:
+        if connection.number == 2:
+            has_two.set()
         while connection.read_request() is not None:
+            has_two.wait(SECONDS)  # else one connection may be fast enough for all
             connection.send(
                 answer(str(connection.number).encode(), "Connection: close" if connection.number == 2 else "A: b")
             )
