@@ -479,7 +479,6 @@ def test_serves_many_threads(transport: Transport, emulator: Emulator, store: Me
 
 def test_numbers_the_connections_of_an_exchange(transport: Transport) -> None:
     """Answers have equal numbers where they came on the same connection, and others where they did not."""
-
     has_two = threading.Event()
 
     def serve(connection: Connection) -> None:
