@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from lambdasecrets import _settings, _wire
 from lambdasecrets._sources import refusals
-from lambdasecrets._sources.forms import RawValue, make_form
+from lambdasecrets._sources.forms import RawValue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from botocore.loaders import Loader
     from botocore.session import Session
 
-    from lambdasecrets._declarations import Parameter, Secret
+    from lambdasecrets._sources.forms import Form
 
     _Client = Any
     """A client of botocore's: its methods are made at run time, of the description of its service."""
@@ -169,17 +169,16 @@ class Caller:
         self._clients: dict[tuple[str, str | None], _Client] = {}
         self._endpoints: dict[tuple[str, str | None], str] = {}
 
-    def find_endpoint(self, declaration: Secret | Parameter) -> str | None:
+    def find_endpoint(self, form: Form) -> str | None:
         """Give the endpoint that was asked last for a value, of STS or of its service. None: it was not asked yet."""
-        return self._endpoints.get(_describe(declaration))
+        return self._endpoints.get((form.aws_service, form.role_arn))
 
-    def ask(self, declaration: Secret | Parameter) -> Outcome:
+    def ask(self, form: Form) -> Outcome:
         """Ask for one value, once; or twice, where AWS does not take the credentials that were kept for a role."""
-        outcome = self._ask(declaration)
-        service, role_arn = _describe(declaration)
-        if role_arn and isinstance(outcome, Refusal) and outcome.is_of_old_credentials():
-            self._forget_role(service, role_arn)
-            return self._ask(declaration)
+        outcome = self._ask(form)
+        if form.role_arn and isinstance(outcome, Refusal) and outcome.is_of_old_credentials():
+            self._forget_role(form.aws_service, form.role_arn)
+            return self._ask(form)
         return outcome
 
     def close(self) -> None:
@@ -189,12 +188,11 @@ class Caller:
         for client in clients.values():
             client.close()
 
-    def _ask(self, declaration: Secret | Parameter) -> Outcome:
-        service, role_arn = _describe(declaration)
+    def _ask(self, form: Form) -> Outcome:
         try:
-            return make_form(declaration).ask_aws(self._find_client(service, role_arn)) or Unreadable()
+            return form.ask_aws(self._find_client(form.aws_service, form.role_arn)) or Unreadable()
         except Exception as error:  # noqa: BLE001 - whatever it is, its frames hold the credentials
-            return _read_error(error, has_role=role_arn is not None)
+            return _read_error(error, has_role=form.role_arn is not None)
 
     def _find_client(self, service: str, role_arn: str | None) -> _Client:
         with self._lock:
@@ -357,12 +355,6 @@ def find_stand_in() -> str | None:
 
 
 _ENDPOINT = "AWS_ENDPOINT_URL_SECRETS_MANAGER"
-
-
-def _describe(declaration: Secret | Parameter) -> tuple[str, str | None]:
-    """Give the service that has a value, and the role to read it with."""
-    form = make_form(declaration)
-    return form.aws_service, form.role_arn
 
 
 def _make_session(stand_in: str | None, on_load: Callable[[], None]) -> Session:

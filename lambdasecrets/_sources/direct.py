@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from lambdasecrets._clock import Moment
 from lambdasecrets._sources import boto, refusals
-from lambdasecrets._sources.forms import Match, RawValue, make_form
+from lambdasecrets._sources.forms import Match, RawValue
 from lambdasecrets._sources.log_filter import LogFilter
 from lambdasecrets.errors import (
     AnswerError,
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lambdasecrets._clock import Deadline
-    from lambdasecrets._declarations import Parameter, Secret
     from lambdasecrets._sources.boto import Caller, Outcome
+    from lambdasecrets._sources.forms import Form
     from lambdasecrets._sources.request import Fetched, Request
     from lambdasecrets.errors import ResolutionError
 
@@ -70,7 +70,7 @@ def fetch(requests: Sequence[Request], deadline: Deadline) -> dict[str, Fetched]
         For each path its value or its error.
     """
     try:
-        reads = _shared_calls.fetch({request.path: request.declaration for request in requests}, deadline)
+        reads = _shared_calls.fetch({request.path: request.form for request in requests}, deadline)
     except BaseException:  # an interrupt, which may have left a lock locked
         forget()
         raise
@@ -88,7 +88,7 @@ class _Call:
 
     Args:
         key: what is asked for, and with what.
-        declaration: the same, for who asks.
+        form: the same, for who asks.
         deadline: of who asked first.
         batch: the batch of who asked first.
 
@@ -105,15 +105,15 @@ class _Call:
         "attempts",
         "batch",
         "deadline",
-        "declaration",
+        "form",
         "is_given_up",
         "key",
         "outcome",
         "seconds",
     )
 
-    def __init__(self, key: _Key, declaration: Secret | Parameter, deadline: Deadline, batch: _BatchCaller) -> None:
-        self.key, self.declaration, self.deadline, self.batch = key, declaration, deadline, batch
+    def __init__(self, key: _Key, form: Form, deadline: Deadline, batch: _BatchCaller) -> None:
+        self.key, self.form, self.deadline, self.batch = key, form, deadline, batch
         self._context = copy_context()
         self._answered_at: Moment | None = None
         self.outcome: Outcome | None = None
@@ -142,7 +142,7 @@ class _Call:
     def _ask(self) -> Outcome:
         began = time.monotonic()
         while True:
-            outcome = self.batch.ask(self.declaration)
+            outcome = self.batch.ask(self.form)
             self.attempts += 1
             self.seconds = time.monotonic() - began
             wait = _draw_wait(self.attempts)
@@ -158,13 +158,13 @@ class _PendingRead:
     Args:
         path: by which the caller knows it.
         key: what it is, and with what it is asked for.
-        declaration: what is declared.
+        form: how it is asked for.
     """
 
-    __slots__ = ("call", "declaration", "is_own", "key", "path")
+    __slots__ = ("call", "form", "is_own", "key", "path")
 
-    def __init__(self, path: str, key: _Key, declaration: Secret | Parameter) -> None:
-        self.path, self.key, self.declaration = path, key, declaration
+    def __init__(self, path: str, key: _Key, form: Form) -> None:
+        self.path, self.key, self.form = path, key, form
         self.call: _Call | None = None
         self.is_own = False
 
@@ -211,15 +211,15 @@ class _BatchCaller:
         if is_over:
             self._caller.close()
 
-    def find_endpoint(self, declaration: Secret | Parameter) -> str | None:
+    def find_endpoint(self, form: Form) -> str | None:
         """Give the endpoint that was asked last for a value. None: it was not asked yet."""
-        return self._caller.find_endpoint(declaration)
+        return self._caller.find_endpoint(form)
 
-    def ask(self, declaration: Secret | Parameter) -> Outcome:
+    def ask(self, form: Form) -> Outcome:
         """Ask AWS once. Raises nothing: a thread that dies of an error leaves others waiting."""
         try:
-            outcome = self._caller.ask(declaration)
-            return boto.Mistaken() if _is_of_another(declaration, outcome) else outcome
+            outcome = self._caller.ask(form)
+            return boto.Mistaken() if _is_of_another(form, outcome) else outcome
         except BaseException as error:  # noqa: BLE001 - to load boto3 can raise anything
             return boto.Unasked(boto.name_error(error), for_credentials=False)
 
@@ -236,10 +236,10 @@ class _SharedCalls:
         self._threads: set[threading.Thread] = set()
         self._idle = 0
 
-    def fetch(self, declarations: Mapping[str, Secret | Parameter], deadline: Deadline) -> dict[str, _PendingRead]:
+    def fetch(self, forms: Mapping[str, Form], deadline: Deadline) -> dict[str, _PendingRead]:
         """Give what became of each read, by path, once all are settled or the deadline passes."""
         where = self._fingerprint_environment()
-        reads = [_PendingRead(path, _make_key(where, wanted), wanted) for path, wanted in declarations.items()]
+        reads = [_PendingRead(path, (where, *form.list_identity()), form) for path, form in forms.items()]
         caller = boto.Caller(deadline.left(), self._roles, boto.find_stand_in(), self._log_filter.cover)
         batch = _BatchCaller(caller)
         with self._changed:
@@ -263,7 +263,7 @@ class _SharedCalls:
         if call is not None and (call.is_wanted() if call.outcome is None else call.is_definite() and call.is_recent()):
             read.call, read.is_own = call, False
             return False
-        made = _Call(read.key, read.declaration, deadline, batch)
+        made = _Call(read.key, read.form, deadline, batch)
         batch.enter()
         # Where an interrupt comes in between, nobody waits for a call that no thread takes.
         self._queue.append(made)
@@ -338,10 +338,6 @@ if hasattr(os, "register_at_fork"):  # pragma: no branch - only Windows is witho
     os.register_at_fork(after_in_child=forget)
 
 
-def _make_key(where: bytes, wanted: Secret | Parameter) -> _Key:
-    return where, *make_form(wanted).list_identity()
-
-
 def _draw_wait(attempt: int) -> float:
     chance = int.from_bytes(os.urandom(1), "big") / 255
     return _FIRST_WAIT_SECONDS * 2.0 ** (attempt - 1) * (0.5 + chance)
@@ -368,17 +364,17 @@ def _is_transient(outcome: Outcome) -> bool:
     return isinstance(outcome, (boto.Unreached, boto.Mistaken))
 
 
-def _is_of_another(declaration: Secret | Parameter, outcome: Outcome) -> bool:
+def _is_of_another(form: Form, outcome: Outcome) -> bool:
     """Tell whether an answer is about another value. In how a name is written AWS is right."""
     if not isinstance(outcome, RawValue) or outcome.identity is None:
         return False
-    return make_form(declaration).compare(outcome.identity) is Match.OTHER
+    return form.compare(outcome.identity) is Match.OTHER
 
 
 def _read_outcome(request: Request, read: _PendingRead, deadline: Deadline) -> Fetched:
     call, outcome = read.call, read.find_outcome()
     if call is None or outcome is None:
-        endpoint = None if call is None else call.batch.find_endpoint(call.declaration)
+        endpoint = None if call is None else call.batch.find_endpoint(call.form)
         return DeadlineExceededError(request.subject, deadline.seconds, deadline.bound, server="aws", endpoint=endpoint)
     if isinstance(outcome, RawValue):
         return outcome

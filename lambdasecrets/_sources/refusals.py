@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from lambdasecrets import _settings
 from lambdasecrets._declarations import Parameter
-from lambdasecrets._sources.forms import make_form
 from lambdasecrets.errors import (
     AccessDeniedError,
     AnswerError,
@@ -201,7 +200,8 @@ class _Asked(NamedTuple):
         return f"in {self.own_region} of this account" if self.own_region else "in this account and Region"
 
 
-def _look_at(declaration: Secret | Parameter, function_arn: str | None) -> _Asked:
+def _look_at(request: Request, function_arn: str | None) -> _Asked:
+    declaration = request.declaration
     name = declaration.name
     place = _read_home(name)
     own = _read_home(declaration.role_arn or function_arn)
@@ -209,7 +209,7 @@ def _look_at(declaration: Secret | Parameter, function_arn: str | None) -> _Aske
     return _Asked(
         is_secret=not is_parameter or _REFERENCE in name,
         is_parameter=is_parameter,
-        selector=make_form(declaration).describe_version(),
+        selector=request.form.describe_version(),
         region=place.region,
         account=place.account,
         has_suffix=place.account is not None and not is_parameter and _SUFFIX.search(name) is not None,
@@ -319,7 +319,7 @@ def read_refusal(
     """
     # What speaks for boto3, as a local stand-in, can have the name of boto3's error for a message.
     code = message if message in _CREDENTIALS else code
-    asked = _look_at(request.declaration, function_arn)
+    asked = _look_at(request, function_arn)
     permissions = _list_permissions(request.declaration, server, asked)
     refusal = _Case(code, status, message, server, asked, permissions)
     meaning = _judge(refusal)
@@ -524,7 +524,7 @@ def make_unresolved_error(
         was_seen: whether it was read a moment ago.
         function_arn: of the function that runs, where that is known.
     """
-    asked = _look_at(request.declaration, function_arn)
+    asked = _look_at(request, function_arn)
     return UnresolvedError(
         request.subject,
         _list_permissions(request.declaration, "extension", asked),

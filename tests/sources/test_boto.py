@@ -18,7 +18,7 @@ from lambdasecrets import Parameter, Secret, errors
 from lambdasecrets._clock import Deadline
 from lambdasecrets._sources import boto, direct
 from lambdasecrets._sources.boto import Roles
-from lambdasecrets._sources.forms import RawValue
+from lambdasecrets._sources.forms import RawValue, make_form
 from lambdasecrets._sources.request import Fetched, Request
 from lambdasecrets.dev import faults
 from lambdasecrets.dev._emulator.http_server import Connection
@@ -454,9 +454,9 @@ def test_two_calls_whose_role_aws_does_not_take(emulator: Emulator) -> None:
     expired = faults.Reply(400, b'{"__type": "ExpiredTokenException", "message": "expired"}')
     emulator.inject(expired, times=2, match="secretsmanager:GetSecretValue")
     caller = boto.Caller(SECONDS, Roles(), boto.find_stand_in(), lambda: None)
-    declaration = Secret("db", role_arn=OTHER_ROLE)
+    form = make_form(Secret("db", role_arn=OTHER_ROLE))
     with ThreadPoolExecutor(2) as pool:
-        got = list(pool.map(caller.ask, [declaration] * 2))
+        got = list(pool.map(caller.ask, [form] * 2))
     caller._forget_role("secretsmanager", OTHER_ROLE)
     caller._forget_role("secretsmanager", OTHER_ROLE)
     caller.close()
