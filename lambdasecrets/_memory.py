@@ -76,9 +76,9 @@ class SourcedValue(Record):
         self.raw, self.source, self.changed, self.age = raw, source, changed, age
 
 
-Fingerprint = bytes
-"""What tells one value from another without holding it: a digest of its content, keyed with random bytes of this
-process, and its version. A version can stay the same under another text."""
+Fingerprint = tuple[str, bytes]
+"""What tells one value from another without holding it: its version, and a digest of its content, keyed with random
+bytes of this process. A version can stay the same under another text."""
 
 
 class _NewerValue:
@@ -214,7 +214,7 @@ class Memory:
     def make_fingerprint(self, raw: RawValue) -> Fingerprint:
         """Make what tells a value from another one."""
         content = raw.binary if raw.text is None else raw.text.encode()
-        return self._digest(content or b"").digest() + raw.version.encode()
+        return raw.version, self._digest(content or b"").digest()
 
     def record(self, request: Request, fetched: Fetched, ages: Ages, moment: Moment) -> SourcedValue | ResolutionError:
         """Take note of the server's answer; give what it comes to: a value, the last good one, the default, an error.

@@ -99,9 +99,7 @@ class Limits(Record):
 
     __slots__ = ("ages", "fallback", "retry_on", "timeout")
 
-    def __init__(
-        self, timeout: float, ages: Ages, retry_on: tuple[type[Exception], ...] = (), *, fallback: bool = False
-    ) -> None:
+    def __init__(self, timeout: float, ages: Ages, retry_on: tuple[type[Exception], ...], *, fallback: bool) -> None:
         self.timeout, self.ages, self.retry_on, self.fallback = timeout, ages, retry_on, fallback
 
 

@@ -529,7 +529,7 @@ class _Connection:
             del plain  # it holds what it was matched with, while more is received
             if size > MAX_BODY_BYTES:
                 raise _TooLarge
-            answer = status, self._take(start, start + size, ends), True
+            answer = status, self._take(size, ends, start), True
         self.is_inside = False
         self.answers += 1
         return answer
@@ -552,7 +552,7 @@ class _Connection:
         length = framing.get(b"content-length", b"")
         if status in _BODILESS or len(framing) > 1 or not length.isdigit():
             raise _Foreign
-        return status, self._take(0, _size(length, 10), ends), keeps
+        return status, self._take(_size(length, 10), ends), keeps
 
     def _receive_head(self, ends: float) -> tuple[int, int, list[tuple[bytes, bytes]]]:
         """Read a head: the minor version, the status, and the headers that say where the body ends."""
@@ -575,7 +575,7 @@ class _Connection:
             total += size
             if total > MAX_BODY_BYTES:
                 raise _TooLarge
-            chunk = self._take(0, size + 2, ends)
+            chunk = self._take(size + 2, ends)
             if not chunk.endswith(b"\r\n"):
                 raise _Foreign
             chunks.append(chunk[:-2])
@@ -597,11 +597,12 @@ class _Connection:
         except _Ended:
             if not self.received:
                 raise  # a head that was cut looks the same to others
-            return self._take(0, len(self.received), ends)
+            return self._take(len(self.received), ends)
         raise _TooLarge
 
-    def _take(self, start: int, end: int, ends: float) -> bytes:
-        """Receive as far as to a place and take it out, from another place on."""
+    def _take(self, size: int, ends: float, start: int = 0) -> bytes:
+        """Receive so many bytes and take them out, with what stands before them."""
+        end = start + size
         while (missing := end - len(self.received)) > 0:
             self._receive_more(ends, missing)
         taken, self.received = self.received[start:end], self.received[end:]
