@@ -320,6 +320,17 @@ def test_a_change_of_a_secret_ends_the_absence_of_its_other_stages() -> None:
     assert look_up(memory, Request("/t", Secret("t"), SUBJECT, is_optional=True), 0.0) == (None, "default")
 
 
+def test_a_new_version_of_a_parameter_ends_the_absence_of_a_label() -> None:
+    """A label can move to the version that has just come into being: it is asked for again."""
+    memory = Memory()
+    labelled = Request("/p?label", Parameter("/p", label="live"), SUBJECT, is_optional=True)
+    memory.record(PARAMETER, OLD, NONE, read_moment())
+    memory.record(labelled, UNRESOLVED, NONE, read_moment())
+    assert look_up(memory, labelled, 0.0) == (None, "default")
+    memory.record(PARAMETER, NEW, NONE, read_moment())
+    assert look_up(memory, labelled, 0.0) is None
+
+
 def test_warns_once_of_a_default_that_may_hide_a_refusal(caplog: pytest.LogCaptureFixture) -> None:
     """The extension's generic answer uses the default with one warning, which says what it may hide."""
     memory = Memory()
