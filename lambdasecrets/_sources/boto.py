@@ -7,6 +7,7 @@ What is kept are the descriptions of AWS's services that boto3 reads from files,
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from contextlib import suppress
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     """A client of botocore's: its methods are made at run time, of the description of its service."""
 
 _ROLES = "sts"
+_SURROGATE = "[\ud800-\udfff]"
+"""Half a character: Python's JSON, by which boto3 reads, lets it through. Nothing can encode it, and the error of who
+tries has the whole text."""
 _NO_FILES = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
 _NO_PROFILE = {"profile": (None, None, None, None)}
 _MADE_UP_KEY = "made-up"
@@ -190,7 +194,8 @@ class Caller:
 
     def _ask(self, form: Form) -> Outcome:
         try:
-            return form.ask_aws(self._find_client(form.aws_service, form.role_arn)) or Unreadable()
+            raw = form.ask_aws(self._find_client(form.aws_service, form.role_arn))
+            return Unreadable() if raw is None or re.search(_SURROGATE, raw.text or "") else raw
         except Exception as error:  # noqa: BLE001 - whatever it is, its frames hold the credentials
             return _read_error(error, has_role=form.role_arn is not None)
 

@@ -200,6 +200,26 @@ def test_an_answer_without_a_value(emulator: Emulator) -> None:
         assert got.why == "the answer (200) of AWS has no value that can be read"
 
 
+HALF = rb"hunter2\ud800"
+"""Half an escaped character: Python's JSON reads it, and no encoding can write it."""
+
+
+@pytest.mark.parametrize(
+    ("declaration", "api", "body"),
+    [
+        (Secret("s"), "secretsmanager:GetSecretValue", b'{"Name":"s","VersionId":"v","SecretString":"%b"}' % HALF),
+        (Parameter("/p"), "ssm:GetParameter", b'{"Parameter":{"Name":"/p","Version":1,"Value":"%b"}}' % HALF),
+    ],
+    ids=str,
+)
+def test_half_a_character(emulator: Emulator, declaration: Secret | Parameter, api: str, body: bytes) -> None:
+    """A text that cannot be encoded is no value, whoever asks: Python's own error would carry it."""
+    emulator.inject(faults.Reply(200, body), times=None, match=api)
+    with pytest.raises(errors.ProtocolError) as caught:
+        resolve(declaration, str, refresh=True, timeout=SECONDS)
+    assert caught.value.why == "the answer (200) of AWS has no value that can be read"
+
+
 @pytest.mark.parametrize(
     ("name", "value", "code"),
     [
