@@ -210,10 +210,8 @@ def _make_token_error(request: Request, verdict: Retry) -> ResolutionError:
 
 
 def read_answer(request: Request, answer: Answer | NoAnswer | ResolutionError, deadline: Deadline) -> Verdict:
-    if isinstance(answer, NoAnswer):
-        return _read_fault(request, answer, deadline)
-    if isinstance(answer, ResolutionError):
-        return answer
+    if not isinstance(answer, Answer):
+        return _read_fault(request, answer, deadline) if isinstance(answer, NoAnswer) else answer
     if answer.status != _OK:
         return _read_refusal(request, answer, deadline)
     content = parse_object(answer.body)

@@ -117,6 +117,8 @@ class Form(ABC):
         name: what is asked for, its placeholders filled in.
         role_arn: the role to read it with; None for the function's own.
         is_undecrypted: whether the ciphertext is asked for.
+        plain: what nearly every answer is given as its identity, and not one of its own: that it is the right one at
+            once, because nothing but the name, and for a secret a stage, is asked for. None: more is asked for.
     """
 
     service: ClassVar[str]
@@ -127,9 +129,7 @@ class Form(ABC):
     name: str
     role_arn: str | None = None
     is_undecrypted = False
-    _plain_name: str | None = None
-    """The name, where it and a stage are all that is asked for: then an answer with both is the right one at once."""
-    _plain_stage: str | None = None
+    plain: Identity | None = None
 
     @abstractmethod
     def make_path(self) -> str:
@@ -155,21 +155,13 @@ class Form(ABC):
         """Declare the version on trial of what is declared without version or stage. None: there can be none."""
         return None
 
+    @abstractmethod
     def compare(self, seen: Identity) -> Match:
         """Compare what is asked for with what an answer says of itself.
 
         On a connection that is used again an answer can come to the wrong request: a server sends one twice, a proxy
         swaps two. Nothing but the answer itself says so.
         """
-        # Nearly every answer: to look at each part of it takes ten calls.
-        is_plain = seen.name is not None and seen.name == self._plain_name and not seen.selector
-        if is_plain and (self._plain_stage is None or self._plain_stage in seen.stages):
-            return Match.SAME
-        return self._compare_parts(seen)
-
-    @abstractmethod
-    def _compare_parts(self, seen: Identity) -> Match:
-        """Compare each part of what is asked for."""
 
 
 class SecretForm(Form):
@@ -190,7 +182,7 @@ class SecretForm(Form):
         # A version is what it is under any stage.
         self._stage = self._declared_stage or (None if self._version_id else _CURRENT)
         if self._version_id is None and self.role_arn is None:
-            self._plain_name, self._plain_stage = self.name, self._stage
+            self.plain = Identity(self.name)
 
     def make_path(self) -> str:
         return _wire.secret_path(
@@ -202,17 +194,21 @@ class SecretForm(Form):
         from_agent = "ResultMetadata" not in content
         if not isinstance(version, str):
             return None
-        name, arn, stages = content.get("Name"), content.get("ARN"), content.get("VersionStages")
-        identity = Identity(
-            name if isinstance(name, str) else None,
-            arn if isinstance(arn, str) else None,
-            version,
-            tuple(stages) if isinstance(stages, list) else (),  # pyright: ignore[reportUnknownArgumentType]
-        )
+        identity = self.read_identity(content, version)
         if isinstance(text, str) and binary is None:
             return RawValue(text, None, version, from_agent=from_agent, identity=identity)
         decoded = _decode(binary) if text is None else None
         return None if decoded is None else RawValue(None, decoded, version, from_agent=from_agent, identity=identity)
+
+    def read_identity(self, content: dict[str, Any], version: str) -> Identity:
+        """Read what an answer says of itself: `plain`, where that is what it says."""
+        name, stages = content.get("Name"), content.get("VersionStages")
+        if not isinstance(stages, list):
+            stages = ()
+        if self.plain is not None and name == self.name and self._stage in stages:
+            return self.plain
+        name, arn = _read_text(content, "Name"), _read_text(content, "ARN")
+        return Identity(name, arn, version, tuple(stages))  # pyright: ignore[reportUnknownArgumentType]
 
     def ask_aws(self, client: Any) -> RawValue | None:
         wanted = {"SecretId": self.name, "VersionId": self._version_id, "VersionStage": self._declared_stage}
@@ -236,7 +232,7 @@ class SecretForm(Form):
             return None
         return Secret(self.name, version_stage=_PENDING, role_arn=self.role_arn, literal=True)
 
-    def _compare_parts(self, seen: Identity) -> Match:
+    def compare(self, seen: Identity) -> Match:
         if self._version_id is not None and seen.version not in {None, self._version_id}:
             return Match.OTHER
         # A label is no identity but a state: labels move while caches keep answers.
@@ -267,7 +263,7 @@ class ParameterForm(Form):
         self.name, self.is_undecrypted = parameter.name, not parameter.decrypt
         self._version, self._label = parameter.version, parameter.label
         if self._version is None and self._label is None and ":" not in self.name:
-            self._plain_name = self.name
+            self.plain = Identity(self.name)
 
     def make_path(self) -> str:
         decrypt = not self.is_undecrypted
@@ -280,13 +276,19 @@ class ParameterForm(Form):
         version, text = parameter.get("Version"), parameter.get("Value")
         if not isinstance(version, int) or not isinstance(text, (str, type(None))) or "Value" not in parameter:
             return None
-        selector = (_read_text(parameter, "Selector") or "").removeprefix(":")
-        name, arn = _read_text(parameter, "Name"), _read_text(parameter, "ARN")
-        identity = Identity(name, arn, str(version), selector=selector)
+        identity = self.read_identity(parameter, str(version))
         source = parameter.get("SourceResult")
         if isinstance(source, str):
-            return _read_reference(parse_object(source), text, identity)
+            return _read_reference(parse_object(source), text, str(version), identity)
         return RawValue(text, None, str(version), is_list=parameter.get("Type") == "StringList", identity=identity)
+
+    def read_identity(self, parameter: dict[str, Any], version: str) -> Identity:
+        """Read what an answer says of itself: `plain`, where that is what it says."""
+        selector = (_read_text(parameter, "Selector") or "").removeprefix(":")
+        name = _read_text(parameter, "Name")
+        if self.plain is not None and name == self.name and not selector:
+            return self.plain
+        return Identity(name, _read_text(parameter, "ARN"), version, selector=selector)
 
     def ask_aws(self, client: Any) -> RawValue | None:
         selector = self._label or self._version
@@ -307,7 +309,7 @@ class ParameterForm(Form):
         selector = split_selector(self.name)[1]
         return f"version or label {selector!r}" if selector else None
 
-    def _compare_parts(self, seen: Identity) -> Match:
+    def compare(self, seen: Identity) -> Match:
         name, selector = split_selector(self.name)
         if self._version is not None:
             selector = str(self._version)
@@ -339,18 +341,18 @@ def _decode(binary: Any) -> bytes | None:
     return binascii.a2b_base64(binary) if isinstance(binary, str) and re.fullmatch(_BASE64, binary) else None
 
 
-def _read_reference(secret: dict[str, Any], text: str | None, identity: Identity) -> RawValue:
+def _read_reference(secret: dict[str, Any], text: str | None, parameter: str, identity: Identity) -> RawValue:
     """Read a secret that came through Parameter Store. Its own version, and its bytes, are in the SourceResult.
 
     Args:
         secret: the SourceResult.
         text: the parameter's value; None for a binary secret.
-        identity: the parameter's, whose version is 0, whatever becomes of the secret.
+        parameter: the parameter's own version, which is 0 whatever becomes of the secret.
+        identity: what the answer says of itself.
     """
     version = secret.get("versionId")
     binary = _read_buffer(secret.get("secretBinary")) if text is None else None
-    shown = version if isinstance(version, str) else identity.version
-    return RawValue(text, binary, shown or "0", identity=identity)
+    return RawValue(text, binary, version if isinstance(version, str) else parameter, identity=identity)
 
 
 def _read_buffer(buffer: object) -> bytes | None:

@@ -181,6 +181,7 @@ class _Exchange:
             for start in range(0, len(doubtful), _MOST_ALONE):
                 self._ask_alone(doubtful[start : start + _MOST_ALONE])
             due = _wait_for_next(self._pending.values()) if self._pending else ()
+        self._note_server(requests)
         if self._has_failed:
             at_once, is_agent = _settings.read_max_connections(), self._server.is_agent or self._server.answers_as_agent
             return explain_failures(requests, self._done, at_once, server="agent" if is_agent else None)
@@ -226,14 +227,12 @@ class _Exchange:
         others: dict[Request, Verdict] = {}
         for request in due:
             verdict = read_answer(request, answers[request.path], self._deadline)
-            if (
-                isinstance(verdict, RawValue)
-                and verdict.identity is not None
-                and self._is_of(request, verdict.identity)
-            ):
-                self._take(request, verdict)
+            if isinstance(verdict, RawValue) and self._is_of(request, verdict.identity):
+                self._done[request.path] = verdict
             else:
                 others[request] = verdict
+        if self._pending:
+            self._pending = {path: it for path, it in self._pending.items() if path not in self._done}
         return self._read_others(others, answers) if others else []
 
     def _read_others(
@@ -258,8 +257,10 @@ class _Exchange:
                 self._settle(request, verdict)
         return doubtful
 
-    def _is_of(self, request: Request, identity: Identity) -> bool:
-        """Tell whether an answer is about what was asked for."""
+    def _is_of(self, request: Request, identity: Identity | None) -> bool:
+        """Tell whether an answer says of itself that it is about what was asked for."""
+        if identity is None or identity is request.form.plain:
+            return identity is not None
         match = request.form.compare(identity)
         return match is Match.SAME or (match is Match.SPELLING and request.path in self._server.habits)
 
@@ -293,22 +294,19 @@ class _Exchange:
             if error is None:
                 return
             verdict = error
-        elif isinstance(verdict, RawValue):
-            self._take(request, verdict)
-            return
         elif path in self._pending:
             verdict = self._pending[path].conclude(verdict, self._deadline)
-        self._has_failed = True
+        self._has_failed = self._has_failed or not isinstance(verdict, RawValue)
         self._done[path] = verdict
         self._pending.pop(path, None)
 
-    def _take(self, request: Request, raw: RawValue) -> None:
-        """Take note of a value."""
-        if request.form.is_known_to_agent:
-            self._server.answers_as_agent = raw.from_agent
-        self._done[request.path] = raw
-        if self._pending:
-            self._pending.pop(request.path, None)
+    def _note_server(self, requests: Sequence[Request]) -> None:
+        """Remember whether the values have the shape of the agent's: the first secret says it."""
+        for request in requests:
+            raw = self._done[request.path]
+            if request.form.is_known_to_agent and isinstance(raw, RawValue):
+                self._server.answers_as_agent = raw.from_agent
+                break
 
     def _make_pending(self, request: Request) -> PendingRequest:
         pending = PendingRequest(request, self._server.address.port, self._began, was_seen=self._has_seen(request))
@@ -332,20 +330,18 @@ def _split_into_lanes(requests: Sequence[Request], *, likely_cached: bool) -> li
     """Part requests into lanes: one for what is at hand; else, for each backend, as many as the extension serves."""
     if len(requests) == 1:
         return [[requests[0].path]]
-    most = 1 if likely_cached else _settings.read_max_connections()
-    lanes: list[list[str]] = []
-    for group in _group(requests, likely_cached=likely_cached):
-        lanes += [group[start::most] for start in range(min(most, len(group)))]
-    return lanes
+    # The answer to a parameter asked without decryption looks like the one with it, so that these keep apart.
+    kinds = [[it for it in requests if it.form.is_undecrypted is undecrypted] for undecrypted in (False, True)]
+    if likely_cached:
+        return [[request.path for request in kind] for kind in kinds if kind]
+    groups = [group for kind in kinds for group in _group_by_service(kind)]
+    most = _settings.read_max_connections()
+    return [group[start::most] for group in groups for start in range(min(most, len(group)))]
 
 
-def _group(requests: Sequence[Request], *, likely_cached: bool) -> Iterable[list[str]]:
-    """Part the paths of requests into those that may share a connection.
-
-    The answer to a parameter asked without decryption looks like the one with it, so that these keep apart.
-    """
-    groups: dict[object, list[str]] = {}
+def _group_by_service(requests: Sequence[Request]) -> Iterable[list[str]]:
+    """Part the paths of requests by the service that the server asks."""
+    groups: dict[str, list[str]] = {}
     for request in requests:
-        kind = (request.form.service if not likely_cached else None, request.form.is_undecrypted)
-        groups.setdefault(kind, []).append(request.path)
+        groups.setdefault(request.form.service, []).append(request.path)
     return groups.values()

@@ -179,19 +179,6 @@ def test_secrets() -> None:
     assert read_bare(SECRET.read_body, binary) == RawValue(None, b"\x00\xff", VERSION)
 
 
-def test_an_answer_says_whose_it_is() -> None:
-    """Name, ARN, version, stages and selector of an answer are read, and what is no text is not there."""
-    secret = SECRET.read_body(golden("extension_secret.json"))
-    labelled = PARAMETER.read_body(golden("extension_parameter_label.json"))
-    odd = SECRET.read_body({"VersionId": "v", "SecretString": "s", "Name": 5, "VersionStages": "AWSCURRENT"})
-    place = "us-east-1:123456789012"
-    assert [raw and raw.identity for raw in (secret, labelled, odd)] == [
-        Identity("s", f"arn:aws:secretsmanager:{place}:secret:s-AbCdEf", VERSION, ("AWSCURRENT",)),
-        Identity("/p/versions", f"arn:aws:ssm:{place}:parameter/p/versions", "1", selector="Dev"),
-        Identity(version="v"),
-    ]
-
-
 # --- Whose value it is ----------------------------------------------------------------------------------------------
 
 PLACE = "us-east-1:123456789012"
@@ -204,6 +191,48 @@ SIZE = f"arn:aws:ssm:{PLACE}:parameter/p/size"
 REFERENCE = "/aws/reference/secretsmanager/prod/db"
 DB_SEEN = Identity("prod/db", DB, "v1", CURRENT)
 SIZE_SEEN = Identity("/p/size", SIZE, "3")
+
+
+def test_an_answer_says_whose_it_is() -> None:
+    """Name, ARN, version, stages and selector of an answer are read, and what is no text is not there."""
+    arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:s-AbCdEf"
+    by_arn = make_form(Secret(arn)).read_body(golden("extension_secret.json"))
+    labelled = PARAMETER.read_body(golden("extension_parameter_label.json"))
+    odd = SECRET.read_body({"VersionId": "v", "SecretString": "s", "Name": 5, "VersionStages": "AWSCURRENT"})
+    assert [raw and raw.identity for raw in (by_arn, labelled, odd)] == [
+        Identity("s", arn, VERSION, ("AWSCURRENT",)),
+        Identity("/p/versions", "arn:aws:ssm:us-east-1:123456789012:parameter/p/versions", "1", selector="Dev"),
+        Identity(version="v"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("declaration", "seen", "expected"),
+    [
+        (Secret("s"), {"Name": "s", "VersionStages": ["mine", "AWSCURRENT"]}, Match.SAME),
+        (Secret("s", version_stage="mine"), {"Name": "s", "VersionStages": ["mine"]}, Match.SAME),
+        (Secret("s"), {"Name": "s", "VersionStages": ["AWSPREVIOUS"]}, Match.SPELLING),
+        (Secret("s"), {"Name": "S", "VersionStages": ["AWSCURRENT"]}, Match.SPELLING),
+        (Secret("s"), {"Name": "t", "VersionStages": ["AWSCURRENT"]}, Match.OTHER),
+        (Secret("s", version_id="w"), {"Name": "s", "VersionStages": ["AWSCURRENT"]}, Match.OTHER),
+        (Secret("s", role_arn=OTHER_ROLE), {"Name": "s", "ARN": DB, "VersionStages": ["AWSCURRENT"]}, Match.OTHER),
+        (Parameter("/p"), {"Name": "/p"}, Match.SAME),
+        (Parameter("/p"), {"Name": "/p", "Selector": ":2"}, Match.SPELLING),
+        (Parameter("/p"), {"Name": "/q"}, Match.OTHER),
+    ],
+    ids=str,
+)
+def test_a_bare_name_is_compared_as_a_whole(
+    declaration: Secret | Parameter, seen: dict[str, Any], expected: Match
+) -> None:
+    """An answer with the name that was asked for is the right one only where nothing else of it says otherwise."""
+    form = make_form(declaration)
+    content = {"VersionId": "v", "SecretString": "s", **seen, "Parameter": {"Version": 1, "Value": "v", **seen}}
+    raw = form.read_body(content)
+
+    assert raw is not None
+    assert raw.identity is not None
+    assert form.compare(raw.identity) is expected
 
 
 @pytest.mark.parametrize(
