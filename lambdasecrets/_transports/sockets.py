@@ -7,6 +7,7 @@ transport, which is loaded then.
 
 from __future__ import annotations
 
+import os
 import re
 import select
 import socket
@@ -51,6 +52,13 @@ _PIPELINED_BYTES = 16384
 than the kernel holds for it, both sides would wait for each other."""
 _SHORTEST_WAIT_SECONDS = 1e-6
 """Not 0, which would mean "do not wait"."""
+
+_AWAKE_SECONDS = 0.000_2
+"""How long the answers of a batch are waited for awake, where the last ones came as soon as that: to wake up again
+takes as long as a server on this machine needs for several values. One value is waited for asleep: the system then
+lets the server run on the processor that its client leaves, where that takes no time."""
+_MOST_LOOKS = 500
+"""What ends that where the clock stands still, as in a test that freezes it."""
 
 _SOCKET_PACKAGES = frozenset({"lambdasecrets", "socket", "gevent", "eventlet"})
 """Where the errors of a connection are raised: here, in Python's sockets, or in what takes their place."""
@@ -237,7 +245,7 @@ class _Lane:
         self._todo = list(paths)  # those that have their answers are taken out
 
     def step(self) -> bool:
-        """Read one answer, or send what can be sent now. What fails is settled; the rest goes on.
+        """Read the answers that have come, or send what can be sent now. What fails is settled; the rest goes on.
 
         Returns:
             Whether there is more to do.
@@ -329,20 +337,24 @@ class _Lane:
         return self._connection
 
     def _receive(self, connection: _Connection) -> None:
-        """Read one answer."""
-        status, body, stays_open = connection.receive(self._batch.ends)
-        if status == REQUEST_TIMEOUT_STATUS and connection.answers > 1 and not self._list_answers():
-            # Said on the idle connection, just before the request was sent.
-            self.drop()
-            return
-        self._batch.answers[self._todo.pop(0)] = Answer(status, body, self._number)
-        self._in_flight -= 1
-        if status == CONNECTION_LIMIT_STATUS:
-            connection.is_spent = True
-        if not stays_open:
-            if connection.received and not self._in_flight:
-                self._mark_doubtful()
-            self.drop()
+        """Read the answers that have come, the first of them at the least."""
+        while True:
+            status, body, stays_open = connection.receive(self._batch.ends)
+            if status == REQUEST_TIMEOUT_STATUS and connection.answers > 1 and not self._list_answers():
+                # Said on the idle connection, just before the request was sent.
+                self.drop()
+                return
+            self._batch.answers[self._todo.pop(0)] = Answer(status, body, self._number)
+            self._in_flight -= 1
+            if status == CONNECTION_LIMIT_STATUS:
+                connection.is_spent = True
+            if not stays_open:
+                if connection.received and not self._in_flight:
+                    self._mark_doubtful()
+                self.drop()
+                return
+            if not (self._in_flight and connection.received):
+                return
 
     def _end(self) -> bool:
         """Give the connection to whoever comes next."""
@@ -459,7 +471,7 @@ class _Connection:
         self.received = b""
         self.answers = 0
         self.is_inside = self.is_spent = False
-        self._has_waited = False
+        self._has_waited = self._awaits_several = self._is_swift = False
         self._can_acknowledge = CAN_ACKNOWLEDGE and connected.family in {socket.AF_INET, socket.AF_INET6}
         # A socket with a timeout asks the system three times for every send and receive: to set the timeout, whether
         # it may go on, and to go on.
@@ -499,7 +511,7 @@ class _Connection:
         Raises:
             OSError: it was not possible; TimeoutError: or not in time.
         """
-        self._has_waited = False
+        self._has_waited, self._awaits_several = False, len(lines) > 1
         # Made where it is sent, so that no local holds the token.
         sent = self._socket.send(head().join([*lines, b""]))
         if sent < size:
@@ -626,12 +638,39 @@ class _Connection:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         self._has_waited = True
         left = ends - monotonic()
-        if left <= 0.0 or not self.poll(left * _MILLISECONDS):
+        wait = self._wait_for_several if self._awaits_several else self.poll
+        if left <= 0.0 or not wait(left * _MILLISECONDS):
             raise TimeoutError
         received = self._socket.recv(max(missing, _RECEIVED_BYTES))
         if not received:
             raise _Ended
         self.received += received
+
+    def _wait_for_several(self, milliseconds: float) -> object:
+        """Wait for answers of a batch: at first awake, where the last ones came quickly."""
+        began = monotonic()
+        ends = began + milliseconds / _MILLISECONDS
+        until = min(began + _AWAKE_SECONDS, ends)
+        came: object = self._is_swift and self._look(until)
+        if not came:
+            came = self.poll(_left(ends) * _MILLISECONDS)
+            self._is_swift = monotonic() < until
+        return came
+
+    def _look(self, until: float) -> bool:
+        """Look for more, again and again, until a moment. Tell whether it has come."""
+        for _ in range(_MOST_LOOKS):
+            if self.poll(0):
+                return True
+            if monotonic() >= until:
+                break
+            _give_way()  # to the server, or to another thread, if one waits for this processor
+        return False
+
+
+def _give_way() -> None:
+    if hasattr(os, "sched_yield"):
+        os.sched_yield()
 
 
 def _watch(connected: socket.socket) -> Callable[[float], object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from time import monotonic, sleep
 from typing import Any, cast
@@ -350,6 +350,129 @@ def test_where_poll_was_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
         got = [exchange(transport, server.port, ["/1", "/2"]) for _ in range(2)]
         transport.close()
     assert got == [{"/1": (200, b"/1"), "/2": (200, b"/2")}] * 2
+
+
+# --- Waiting awake --------------------------------------------------------------------------------------------------
+
+
+class Clock:
+    """A clock that goes on by itself each time that it is read, by so many seconds."""
+
+    def __init__(self, step: float) -> None:
+        self.now, self.step = 1000.0, step
+
+    def __call__(self) -> float:
+        self.now += self.step
+        return self.now
+
+
+class Waiting:
+    """A connection to a server of the test, that notes how it waits: 0 for a look, else the milliseconds.
+
+    Args:
+        monkeypatch: puts the clock in.
+        step: of the clock.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, step: float) -> None:
+        self.clock = Clock(step)
+        monkeypatch.setattr(sockets, "monotonic", self.clock)
+        mine, self.server = socket.socketpair()
+        self.connection = sockets._Connection(mine)
+        self.waits: list[float] = []
+        self.answer_at = 0  # the wait at which the server answers
+        self._poll = self.connection.poll
+        self.connection.poll = self.poll
+
+    def poll(self, milliseconds: float) -> object:
+        self.waits.append(milliseconds)
+        if len(self.waits) == self.answer_at:
+            self.server.sendall(answer(b"{}"))
+        return self._poll(min(milliseconds, 1.0))
+
+    def send(self, names: int) -> None:
+        """Send requests, which the server does not look at."""
+        self.connection.send([b"x"] * names, lambda: b"", names, self.clock.now + SECONDS)
+
+    def receive(self, answer_at: int, names: int = 3, seconds: float = SECONDS) -> list[float]:
+        """Send requests, and receive an answer that comes at a wait; give all waits."""
+        self.send(names)
+        self.waits, self.answer_at = [], answer_at
+        assert self.connection.receive(self.clock.now + seconds) == (200, b"{}", True)
+        return self.waits
+
+    def close(self) -> None:
+        self.connection.close()
+        self.server.close()
+
+
+@pytest.fixture
+def waiting(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Waiting]:
+    """Give a connection whose clock takes the steps that a test names."""
+    made = Waiting(monkeypatch, getattr(request, "param", 1e-6))
+    yield made
+    made.close()
+
+
+def test_a_quick_answer_is_waited_for_awake(waiting: Waiting) -> None:
+    """The first wait is asleep; where it was short, the next looks again and again, and sleeps no more."""
+    first = waiting.receive(1)
+    second = waiting.receive(7)
+
+    assert len(first) == 1
+    assert first[0] > 0
+    assert second == [0] * 7
+
+
+def test_one_answer_is_waited_for_asleep(waiting: Waiting) -> None:
+    """The server may run on the processor that its only client leaves."""
+    waits = [waiting.receive(1), waiting.receive(1), waiting.receive(1, names=1), waiting.receive(1, names=1)]
+
+    assert [len(one) for one in waits] == [1, 1, 1, 1]
+    assert waits[1] == [0]
+    assert waits[2][0] > 0 < waits[3][0]
+
+
+def test_a_slow_answer_is_looked_for_once_in_vain(waiting: Waiting) -> None:
+    """A server that is slow is waited for asleep, and a quick one behind it awake again."""
+    waiting.receive(1)
+    looks = int(sockets._AWAKE_SECONDS / waiting.clock.step)
+    slow = waiting.receive(looks + 2)
+    waiting.clock.step = sockets._AWAKE_SECONDS
+    asleep = [waiting.receive(1) for _ in range(3)]
+    waiting.clock.step = 1e-6
+    again = [waiting.receive(1), waiting.receive(3)]
+
+    assert slow[-1] > 0
+    assert looks - 3 <= slow.count(0) <= looks + 3
+    assert [len(waits) for waits in asleep] == [1, 1, 1]
+    assert all(waits[0] > 0 for waits in asleep)
+    assert again[1] == [0] * 3
+
+
+@pytest.mark.parametrize("waiting", [0.0], indirect=True)
+def test_looks_are_counted_where_the_clock_stands_still(waiting: Waiting) -> None:
+    """A frozen clock does not keep a connection awake for ever."""
+    waiting.receive(1)
+    waits = waiting.receive(sockets._MOST_LOOKS + 1)
+
+    assert waits[:-1] == [0] * sockets._MOST_LOOKS
+    assert waits[-1] > 0
+
+
+def test_waiting_awake_ends_with_the_time(waiting: Waiting) -> None:
+    """No look is taken when the time is over, however much comes, and none but the last reaches its end."""
+    waiting.receive(1)
+    waiting.waits, waiting.answer_at = [], 0
+    with pytest.raises(TimeoutError):
+        waiting.connection.receive(waiting.clock.now + 50e-6)
+    assert 40 <= waiting.waits.count(0) <= 50
+    assert len(waiting.waits) == waiting.waits.count(0) + 1
+    waiting.server.sendall(answer(b"{}"))
+    waiting.waits = []
+    with pytest.raises(TimeoutError):
+        waiting.connection.receive(waiting.clock.now)
+    assert waiting.waits == []
 
 
 def test_no_time_is_left_for_what_has_come() -> None:
