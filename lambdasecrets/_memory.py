@@ -104,7 +104,7 @@ class _KeptValue(Record):
 
 
 class _CacheEntry:
-    """What is known of one path. Each part is replaced as a whole, so that no thread sees half of a change.
+    """What is known of one path. Each part is changed in one step, so that no thread sees half of a change.
 
     Args:
         owner: whose version it is: the service, the name, the role.
@@ -277,11 +277,14 @@ class Memory:
         before = entry.kept
         # Also for another handler, whose ages allow what this one's do not.
         seconds = max(ages.fresh, ages.stale, before.seconds if before is not None else 0.0)
-        entry.kept = _KeptValue(moment, fingerprint, raw if seconds else None, seconds)
         entry.absent_at, entry.has_warned = None, False
+        changed = before is not None and before.fingerprint != fingerprint
+        if before is None or changed or seconds:
+            entry.kept = _KeptValue(moment, fingerprint, raw if seconds else None, seconds)
+        else:  # nearly every answer
+            before.at = moment
         if seconds:
             self._plan_expiry(moment, seconds)
-        changed = before is not None and before.fingerprint != fingerprint
         if changed:
             self._forget_absences(entry)
         return SourcedValue(raw, source, changed=changed)

@@ -469,6 +469,7 @@ class _Connection:
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
         self.received = b""
+        self._last_head: tuple[int, bytes, bytes] | None = None  # its status, what is before its length, what follows
         self.answers = 0
         self.is_inside = self.is_spent = False
         self._has_waited = self._awaits_several = self._is_swift = False
@@ -533,18 +534,40 @@ class _Connection:
         if not self.received:
             self._receive_more(ends)
         self.is_inside = True
-        plain = _PLAIN_HEAD.match(self.received)
+        plain = self._read_plain_head()
         if plain is None:
             answer = self._receive_unusual(ends)
         else:
-            status, size, start = int(plain[1]), int(plain[2]), plain.end()
-            del plain  # it holds what it was matched with, while more is received
+            status, size, start = plain
             if size > MAX_BODY_BYTES:
                 raise _TooLarge
             answer = status, self._take(size, ends, start), True
         self.is_inside = False
         self.answers += 1
         return answer
+
+    def _read_plain_head(self) -> tuple[int, int, int] | None:
+        """Read a head in which nothing but a length says where the body ends.
+
+        Returns:
+            Its status, that length, and where the head ends; None where it says more, or has not come as a whole.
+        """
+        received = self.received
+        if self._last_head is not None:
+            # Within a batch, the heads differ in their lengths only.
+            status, before, after = self._last_head
+            start = len(before)
+            end = received.find(b"\r", start, start + _LONGEST_SIZE_DIGITS + 1)
+            if received.startswith(before) and end > start and received.startswith(after, end):
+                digits = received[start:end]
+                if digits.isdigit():
+                    return status, int(digits), end + len(after)
+        plain = _PLAIN_HEAD.match(received)
+        if plain is None:
+            return None
+        status, end = int(plain[1]), plain.end()
+        self._last_head = status, received[: plain.start(2)], received[plain.end(2) : end]
+        return status, int(plain[2]), end
 
     def _receive_unusual(self, ends: float) -> tuple[int, bytes, bool]:
         """Read an answer whose head says more than a length, or has not come as a whole."""

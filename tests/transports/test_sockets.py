@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import select
 import socket
 import threading
@@ -350,6 +351,80 @@ def test_where_poll_was_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
         got = [exchange(transport, server.port, ["/1", "/2"]) for _ in range(2)]
         transport.close()
     assert got == [{"/1": (200, b"/1"), "/2": (200, b"/2")}] * 2
+
+
+# --- Heads that are like the one before -----------------------------------------------------------------------------
+
+HEADS = [
+    b"HTTP/1.1 200 OK\r\nDate: Mon\r\nContent-Length: 2\r\nX: y\r\n\r\n{}",
+    b'HTTP/1.1 200 OK\r\nDate: Mon\r\nContent-Length: 10\r\nX: y\r\n\r\n{"a": "b"}',
+    b"HTTP/1.1 200 OK\r\nDate: Mon\r\nContent-Length: 0000002\r\nX: y\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\nDate: Mon\r\nContent-Length: 00000002\r\nX: y\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\nDate: Mon\r\nContent-Length:  2 \r\nX: y\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\nDate: Mon\r\nContent-Length: +2\r\nX: y\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\nDate: Mon\r\nContent-Length: \r\nX: y\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\nDate: Mon\r\nContent-Length: 9999999\r\nX: y\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\nDate: Tue\r\nContent-Length: 2\r\nX: y\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\nDate: Mon\r\nContent-Length: 2\r\nX: z\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\nDate: Mon\r\nContent-Length: 2\r\nX: y\r\nContent-Length: 3\r\n\r\n{} ",
+    b"HTTP/1.1 200 OK\r\nDate: Mon\r\nContent-Length: 2\r\nX: y\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nDate: Mon\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
+    b"HTTP/1.1 400 Bad Request\r\nDate: Mon\r\nContent-Length: 2\r\nX: y\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+    b"HTTP/1.1 204 No Content\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    b"\0002\0",
+]
+
+
+def read_one(connection: sockets._Connection) -> object:
+    """Read an answer; give it, or the kind of the exception."""
+    try:
+        return connection.receive(monotonic() + SECONDS)
+    except (OSError, sockets._Foreign, sockets._TooLarge) as error:
+        return type(error)
+
+
+def read_all(*answers: bytes) -> list[object]:
+    """Read answers that come on one connection, which ends then."""
+    mine, server = socket.socketpair()
+    connection = sockets._Connection(mine)
+    got: list[object] = []
+    with server:
+        for number, data in enumerate(answers, start=1):
+            server.sendall(data)
+            if number == len(answers):
+                server.shutdown(socket.SHUT_WR)
+            got.append(read_one(connection))
+    connection.close()
+    return got
+
+
+@pytest.mark.parametrize("second", HEADS)
+@pytest.mark.parametrize("first", HEADS[:2] + HEADS[13:15])
+def test_a_head_is_read_alike_whatever_came_before(first: bytes, second: bytes) -> None:
+    """What is kept of the last head decides nothing: each is read as on a connection of its own."""
+    assert read_all(first, second)[1] == read_all(second)[0]
+
+
+class Counted:
+    """A pattern that counts how often it is matched."""
+
+    def __init__(self, pattern: re.Pattern[bytes]) -> None:
+        self.pattern, self.count = pattern, 0
+
+    def match(self, data: bytes) -> re.Match[bytes] | None:
+        self.count += 1
+        return self.pattern.match(data)
+
+
+def test_heads_that_differ_in_their_lengths_are_read_at_one_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within a batch nothing but the first head is taken apart."""
+    counted = Counted(sockets._PLAIN_HEAD)
+    monkeypatch.setattr(sockets, "_PLAIN_HEAD", counted)
+
+    assert read_all(*HEADS[:3]) == [(200, b"{}", True), (200, b'{"a": "b"}', True), (200, b"{}", True)]
+    assert counted.count == 1
 
 
 # --- Waiting awake --------------------------------------------------------------------------------------------------
