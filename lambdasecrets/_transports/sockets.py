@@ -692,7 +692,7 @@ class _Connection:
 
 
 def _give_way() -> None:
-    if hasattr(os, "sched_yield"):
+    if hasattr(os, "sched_yield"):  # pragma: no branch - only Windows is without it
         os.sched_yield()
 
 
