@@ -316,10 +316,10 @@ def _read(name: str) -> str | None:
     every invocation, a tenth of what a resolve computes. A look at the dictionary that it keeps takes none.
     """
     environ = os.environ
-    try:
-        text = vars(environ)["_data"].get(_encode_name(name))
-    except (AttributeError, KeyError, TypeError):  # something else stands in its place, such as a test's dictionary
+    kept = vars(environ).get("_data") if hasattr(environ, "encodekey") else None
+    if kept is None:  # something else stands in its place, such as a test's dictionary
         return environ.get(name)
+    text = kept.get(_encode_name(name))
     return None if text is None else environ.decodevalue(text)
 
 

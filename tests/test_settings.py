@@ -337,3 +337,19 @@ def test_variables_are_read_from_whatever_stands_for_the_environment(monkeypatch
     assert read_limits(Options()).timeout == 6
     monkeypatch.setattr(os, "environ", {})
     assert read_limits(Options()).timeout == 5
+
+
+class Variables(dict[str, str]):
+    """What a test puts in the place of `os.environ`, with a member that `os.environ` has too, and uses otherwise."""
+
+    def __init__(self, **variables: str) -> None:
+        super().__init__(variables)
+        self._data: dict[str, str] = {}
+
+
+def test_what_stands_for_the_environment_is_read_by_its_own_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What only looks like `os.environ` inside is asked, and not looked into."""
+    monkeypatch.setenv("LAMBDASECRETS_TIMEOUT", "3")
+    assert read_limits(Options()).timeout == 3
+    monkeypatch.setattr(os, "environ", Variables(LAMBDASECRETS_TIMEOUT="6"))
+    assert read_limits(Options()).timeout == 6

@@ -259,8 +259,10 @@ class _Exchange:
 
     def _is_of(self, request: Request, identity: Identity | None) -> bool:
         """Tell whether an answer says of itself that it is about what was asked for."""
-        if identity is None or identity is request.form.plain:
-            return identity is not None
+        if identity is None:
+            return False
+        if identity is request.form.plain:
+            return True
         match = request.form.compare(identity)
         return match is Match.SAME or (match is Match.SPELLING and request.path in self._server.habits)
 

@@ -558,10 +558,8 @@ class _Connection:
             status, before, after = self._last_head
             start = len(before)
             end = received.find(b"\r", start, start + _LONGEST_SIZE_DIGITS + 1)
-            if received.startswith(before) and end > start and received.startswith(after, end):
-                digits = received[start:end]
-                if digits.isdigit():
-                    return status, int(digits), end + len(after)
+            if received.startswith(before) and received.startswith(after, end) and received[start:end].isdigit():
+                return status, int(received[start:end]), end + len(after)
         plain = _PLAIN_HEAD.match(received)
         if plain is None:
             return None
@@ -661,19 +659,18 @@ class _Connection:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         self._has_waited = True
         left = ends - monotonic()
-        wait = self._wait_for_several if self._awaits_several else self.poll
-        if left <= 0.0 or not wait(left * _MILLISECONDS):
+        if left <= 0.0:
+            raise TimeoutError
+        if not (self._wait_for_several(ends) if self._awaits_several else self.poll(left * _MILLISECONDS)):
             raise TimeoutError
         received = self._socket.recv(max(missing, _RECEIVED_BYTES))
         if not received:
             raise _Ended
         self.received += received
 
-    def _wait_for_several(self, milliseconds: float) -> object:
+    def _wait_for_several(self, ends: float) -> object:
         """Wait for answers of a batch: at first awake, where the last ones came quickly."""
-        began = monotonic()
-        ends = began + milliseconds / _MILLISECONDS
-        until = min(began + _AWAKE_SECONDS, ends)
+        until = min(monotonic() + _AWAKE_SECONDS, ends)
         came: object = self._is_swift and self._look(until)
         if not came:
             came = self.poll(_left(ends) * _MILLISECONDS)
